@@ -1,0 +1,87 @@
+/**
+ * What the doors (HTTP, NATS) need of a server, as one port, so that they can be tested without one. `server-backend.ts`
+ * is the real one; all times are ms, all failures values.
+ */
+import type { ErrorCode } from '../base/errors.ts';
+import type { FinishedRun, Result, Submission } from '../scheduler/intent.ts';
+import type { ExecutionView, FireView, JobView, NodeView, RunView } from '../scheduler/views.ts';
+
+export type Failed = {
+  readonly type: 'failed';
+  readonly code: Extract<ErrorCode, 'no-leader' | 'outcome-unknown' | 'overloaded' | 'deadline' | 'storage-low'>;
+  readonly message: string;
+  /** For `Retry-After`, when known. */
+  readonly retryAfterMs?: number;
+};
+
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly total: number;
+  /** The applied index that the answer shows. */
+  readonly index: number;
+}
+
+export interface JobFilter {
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Substring of name or display name, as Dkron. */
+  readonly text: string;
+  readonly status: 'success' | 'failed' | 'partially_failed' | 'untriggered' | null;
+  readonly disabled: boolean | null;
+  readonly sort:
+    | 'name'
+    | 'displayname'
+    | 'schedule'
+    | 'success_count'
+    | 'error_count'
+    | 'last_success'
+    | 'last_error'
+    | 'next';
+  readonly isDescending: boolean;
+  readonly start: number;
+  /** Exclusive, or null for all. */
+  readonly end: number | null;
+}
+
+export interface HealthView {
+  readonly isLeader: boolean;
+  readonly leader: { readonly node: string; readonly name: string } | null;
+  readonly term: number;
+  readonly appliedIndex: number;
+  readonly commitIndex: number;
+  /** Named checks for `/readyz?verbose`; ready when all are ok. */
+  readonly checks: readonly { readonly name: string; readonly isOk: boolean; readonly detail: string }[];
+}
+
+export interface Backend {
+  /** Proposes, waits for the own apply. With no leader it waits up to 5 s, then fails with `no-leader`. */
+  submit(submission: Submission): Promise<Result | Failed>;
+  /** Resolves when the run has ended; `deadline` after `timeoutMs`; undefined for an unknown run. */
+  waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined>;
+  // Reads wait until the disk has what this server had applied when they arrived.
+  job(name: string): Promise<{ readonly job: JobView; readonly index: number } | undefined>;
+  jobs(filter: JobFilter): Promise<Page<JobView>>;
+  run(job: string, run: string): Promise<FinishedRun | undefined>;
+  /** Newest first; undefined for an unknown job. */
+  executions(job: string): Promise<Page<ExecutionView> | undefined>;
+  execution(job: string, execution: string): Promise<ExecutionView | undefined>;
+  /** The stored tail of the output, or undefined when `outputTail` is all there is. At most `bytesMax` from its end. */
+  output(execution: string, bytesMax: number): Promise<Uint8Array | undefined>;
+  fires(
+    job: string,
+    range: { readonly fromMs: number; readonly toMs: number; readonly limit: number; readonly cursor: string | null },
+  ): Promise<(Page<FireView> & { readonly next: string | null }) | undefined>;
+  runs(job: string): Promise<Page<RunView> | undefined>;
+  busy(): Promise<Page<ExecutionView>>;
+  members(): Promise<Page<NodeView>>;
+  health(): Promise<HealthView>;
+  /** Prometheus text of all threads of this node. */
+  metrics(): Promise<string>;
+  /** Of the cluster: its name, the settings that jobs fall back on, node counts for warnings. */
+  facts(): {
+    readonly cluster: string;
+    readonly defaultZone: string;
+    readonly defaultTargets: number | 'all';
+    readonly nodes: number;
+    readonly servers: number;
+  };
+}

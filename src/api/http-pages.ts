@@ -1,0 +1,51 @@
+/** What the HTTP door shows beside the operations: probes, metrics, the node's own page. */
+import type { FastifyInstance } from 'fastify';
+import type { HealthView } from './backend.ts';
+import type { ApiContext } from './call.ts';
+import { isPresent, type Query } from './query.ts';
+
+export function addPages(
+  instance: FastifyInstance,
+  options: { readonly context: ApiContext; readonly nodeName: string; readonly version: string },
+): void {
+  const { backend } = options.context;
+
+  // The process answers, so it lives; what it can do is said by /readyz.
+  instance.get('/livez', (_request, reply) => reply.type(TEXT).send('ok'));
+
+  instance.get('/readyz', async (request, reply) => {
+    const health = await backend.health();
+    const isReady = health.checks.every((check) => check.isOk);
+    const isVerbose = isPresent(request.query as Query, 'verbose');
+    return reply
+      .code(isReady ? 200 : 503)
+      .type(TEXT)
+      .send(isVerbose || !isReady ? readyText(health, isReady) : 'ok');
+  });
+
+  instance.get('/metrics', async (_request, reply) => reply.type(METRICS).send(await backend.metrics()));
+
+  const page = async () => {
+    const members = (await backend.members()).items;
+    const own = members.find((view) => view.name === options.nodeName);
+    const alive = members.filter((view) => view.isAlive).length;
+    return {
+      agent: { name: options.nodeName, version: options.version },
+      serf: { members: String(members.length), failed: String(members.length - alive), left: '0', health_score: '0' },
+      tags: own === undefined ? {} : { ...own.tags, server: String(own.isServer) },
+    };
+  };
+  instance.get('/v1', page);
+  instance.get('/v1/', page);
+}
+
+function readyText(health: HealthView, isReady: boolean): string {
+  const lines = health.checks.map((check) => {
+    const detail = check.detail === '' ? '' : `: ${check.detail}`;
+    return `[${check.isOk ? '+' : '-'}] ${check.name} ${check.isOk ? 'ok' : 'failed'}${detail}`;
+  });
+  return `${lines.join('\n')}\n${isReady ? 'ready' : 'not ready'}\n`;
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+const METRICS = 'text/plain; version=0.0.4; charset=utf-8';

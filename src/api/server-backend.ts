@@ -1,0 +1,243 @@
+/** The real backend: writes go to the submission actor, reads to the state on disk. */
+
+import type { ActorRef } from '../actors/actor.ts';
+import { askPromise } from '../actors/ask.ts';
+import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
+import type { Schedules } from '../scheduler/chain.ts';
+import type { FinishedRun, Result, Submission } from '../scheduler/intent.ts';
+import { executionView, finishedRun, jobView, runView } from '../scheduler/reader.ts';
+import {
+  type ExecutionRow,
+  type FinishedRow,
+  type JobRow,
+  keys,
+  type MetaRow,
+  type NameRow,
+  type NodeRow,
+  type OpenRow,
+  type RunRow,
+  type StatusRow,
+} from '../scheduler/rows.ts';
+import { DEFAULT_SETTINGS } from '../scheduler/settings.ts';
+import type { Progress } from '../scheduler/state-actor.ts';
+import type { SubmissionMessage, SubmitAnswer, WaitAnswer } from '../scheduler/submission-actor.ts';
+import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
+import type { Backend, Failed, HealthView, JobFilter, Page } from './backend.ts';
+import type { BackendAnswer, BackendMessage } from './backend-actor.ts';
+import type { DiskReader } from './disk-reader.ts';
+import { listJobs } from './list-jobs.ts';
+import { type FireRange, readFires } from './read-fires.ts';
+
+export interface ServerBackendOptions {
+  readonly cluster: string;
+  readonly reader: DiskReader;
+  readonly schedules: Schedules;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly progress: ActorRef<BackendMessage, BackendAnswer>;
+  /** The newest progress heard, for answers that cannot wait. */
+  readonly progressNow: () => Progress;
+  readonly readOutput: (execution: string) => Uint8Array | undefined;
+  readonly checks: () => HealthView['checks'];
+  readonly metrics: () => Promise<string>;
+}
+
+const SUBMIT_MS = 15_000;
+const READ_MS = 5_000;
+
+export class ServerBackend implements Backend {
+  readonly #options: ServerBackendOptions;
+  readonly #reader: DiskReader;
+
+  constructor(options: ServerBackendOptions) {
+    this.#options = options;
+    this.#reader = options.reader;
+  }
+
+  async submit(submission: Submission): Promise<Result | Failed> {
+    const outcome = await askPromise(this.#options.submission, { type: 'submit', submission }, SUBMIT_MS);
+    if (outcome.type === 'failed') return unknown('the call was taken and not answered');
+    const { answer } = outcome;
+    if (answer.type === 'failed') return { ...answer, ...(answer.code === 'no-leader' ? { retryAfterMs: 1_000 } : {}) };
+    if (answer.type === 'waited') return unknown('the call was answered by mistake');
+    return answer.result;
+  }
+
+  async waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined> {
+    const outcome = await askPromise(this.#options.submission, { type: 'wait-run', run, timeoutMs }, timeoutMs);
+    if (outcome.type === 'failed') {
+      return { type: 'failed', code: 'deadline', message: `run ${run} has not ended within ${timeoutMs} ms` };
+    }
+    const { answer } = outcome;
+    if (answer.type === 'failed') return answer;
+    return answer.type === 'waited' ? (answer.finished ?? undefined) : undefined;
+  }
+
+  async job(name: string): Promise<{ readonly job: JobView; readonly index: number } | undefined> {
+    const index = await this.#stored();
+    const row = this.#job(name);
+    return row === undefined ? undefined : { job: jobView(this.#reader, row), index };
+  }
+
+  async jobs(filter: JobFilter): Promise<Page<JobView>> {
+    const index = await this.#stored();
+    return { ...(await listJobs(this.#reader, filter)), index };
+  }
+
+  async run(job: string, run: string): Promise<FinishedRun | undefined> {
+    await this.#stored();
+    const row = this.#job(job);
+    const parts = parseRunId(run);
+    if (row === undefined || parts?.uid !== row.uid) return undefined;
+    const found = this.#reader.get<RunRow>(keys.run(row.uid, `${parts.cause}${parts.key}`));
+    return found && finishedRun(this.#reader, row.uid, found);
+  }
+
+  async runs(job: string): Promise<Page<RunView> | undefined> {
+    const index = await this.#stored();
+    const row = this.#job(job);
+    if (row === undefined) return undefined;
+    const items: RunView[] = [];
+    for (const run of this.#runsOf(row.uid)) items.push(runView(run));
+    return { items, total: items.length, index };
+  }
+
+  async executions(job: string): Promise<Page<ExecutionView> | undefined> {
+    const index = await this.#stored();
+    const row = this.#job(job);
+    if (row === undefined) return undefined;
+    const items: ExecutionView[] = [];
+    for (const run of this.#runsOf(row.uid)) {
+      items.push(...finishedRun(this.#reader, row.uid, run).executions.toReversed());
+    }
+    return { items, total: items.length, index };
+  }
+
+  async execution(job: string, execution: string): Promise<ExecutionView | undefined> {
+    await this.#stored();
+    const row = this.#job(job);
+    const view = this.#execution(execution);
+    return row !== undefined && view?.job === job ? view : undefined;
+  }
+
+  output(execution: string, bytesMax: number): Promise<Uint8Array | undefined> {
+    const bytes = this.#options.readOutput(execution);
+    return Promise.resolve(bytes?.subarray(Math.max(0, bytes.length - bytesMax)));
+  }
+
+  async fires(job: string, range: FireRange): ReturnType<Backend['fires']> {
+    const index = await this.#stored();
+    const row = this.#job(job);
+    if (row === undefined) return undefined;
+    const { items, next } = await readFires(this.#reader, this.#options.schedules, row, range);
+    return { items, next, total: items.length, index };
+  }
+
+  async busy(): Promise<Page<ExecutionView>> {
+    const index = await this.#stored();
+    const items: ExecutionView[] = [];
+    await this.#reader.each<OpenRow>('open/', 'open0', (_row, key) => {
+      const view = this.#execution(key.slice('open/'.length));
+      if (view !== undefined) items.push(view);
+    });
+    items.sort((left, right) => left.assignedMs - right.assignedMs);
+    return { items, total: items.length, index };
+  }
+
+  async members(): Promise<Page<NodeView>> {
+    const index = await this.#stored();
+    const used = new Map<string, number>();
+    await this.#reader.each<OpenRow>('open/', 'open0', ({ node }) => {
+      used.set(node, (used.get(node) ?? 0) + 1);
+    });
+    const { leader } = this.#options.progressNow();
+    const items: NodeView[] = [];
+    await this.#reader.each<NodeRow>('node/', 'node0', (row) => {
+      const { node, name, boot, isServer, session, tags, slots, version, address, isOpen } = row;
+      const slotsUsed = used.get(node) ?? 0;
+      const view = { node, name, boot, isServer, session, tags, slots, slotsUsed, version, address };
+      items.push({ ...view, isAlive: isOpen, isLeader: node === leader });
+    });
+    items.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return { items, total: items.length, index };
+  }
+
+  health(): Promise<HealthView> {
+    const { leader, term, appliedIndex, role, isReady } = this.#options.progressNow();
+    const row = leader === null ? undefined : this.#reader.get<NodeRow>(keys.node(leader));
+    return Promise.resolve({
+      isLeader: role === 'leader' && isReady,
+      leader: leader === null ? null : { node: leader, name: row?.name ?? leader },
+      term,
+      appliedIndex,
+      commitIndex: appliedIndex,
+      checks: this.#options.checks(),
+    });
+  }
+
+  metrics(): Promise<string> {
+    return this.#options.metrics();
+  }
+
+  facts(): ReturnType<Backend['facts']> {
+    const { settings } = this.#reader.get<MetaRow>(keys.meta) ?? { settings: DEFAULT_SETTINGS };
+    const { nodes, servers } = this.#counts;
+    const { defaultZone, defaultTargets } = settings;
+    return { cluster: this.#options.cluster, defaultZone, defaultTargets, nodes, servers };
+  }
+
+  /** For warnings only, so a count of a moment ago is good enough. */
+  #counts = { nodes: 1, servers: 1 };
+
+  async refreshCounts(): Promise<void> {
+    let nodes = 0;
+    let servers = 0;
+    await this.#reader.each<NodeRow>('node/', 'node0', (row) => {
+      if (!row.isOpen || row.slots === 0) return;
+      nodes += 1;
+      if (row.isServer) servers += 1;
+    });
+    this.#counts = { nodes, servers };
+  }
+
+  async #stored(): Promise<number> {
+    const { progress, progressNow } = this.#options;
+    const outcome = await askPromise(progress, { type: 'await-stored', index: progressNow().appliedIndex }, READ_MS);
+    return outcome.type === 'answer' ? outcome.answer.storedIndex : progressNow().storedIndex;
+  }
+
+  #job(name: string): JobRow | undefined {
+    const uid = this.#reader.get<NameRow>(keys.name(name))?.uid;
+    return uid === undefined ? undefined : this.#reader.get<JobRow>(keys.job(uid));
+  }
+
+  /** Open runs first, then the finished ones, each newest first. */
+  *#runsOf(uid: string): Iterable<RunRow> {
+    const status = this.#reader.get<StatusRow>(keys.status(uid));
+    if (status === undefined) return;
+    for (let key = status.openHead; key !== null; ) {
+      const run: RunRow | undefined = this.#reader.get<RunRow>(keys.run(uid, key));
+      if (run === undefined) break;
+      yield run;
+      key = run.older;
+    }
+    for (let number = status.finishedNext - 1; number >= status.finishedFirst; number -= 1) {
+      const key = this.#reader.get<FinishedRow>(keys.finished(uid, number))?.run;
+      const run = key === undefined ? undefined : this.#reader.get<RunRow>(keys.run(uid, key));
+      if (run !== undefined) yield run;
+    }
+  }
+
+  #execution(id: string): ExecutionView | undefined {
+    const parts = parseExecutionId(id);
+    const place = parts && parseRunId(parts.run);
+    if (parts === undefined || place === undefined) return undefined;
+    const key = `${place.cause}${place.key}`;
+    const run = this.#reader.get<RunRow>(keys.run(place.uid, key));
+    const row = this.#reader.get<ExecutionRow>(keys.execution(place.uid, key, parts.ordinal, parts.attempt));
+    return run && row && executionView(run, row);
+  }
+}
+
+function unknown(message: string): Failed {
+  return { type: 'failed', code: 'outcome-unknown', message: `${message}: repeat it with the same request id` };
+}

@@ -1,0 +1,128 @@
+/** The operations that change something: each is one submission, whose result the backend hands out after its apply. */
+import { createHash } from 'node:crypto';
+import { CodedError } from '../base/errors.ts';
+import type { FinishedRun, Intent, Result } from '../scheduler/intent.ts';
+import type { Answer } from './answer.ts';
+import type { Failed } from './backend.ts';
+import type { ApiContext, Call } from './call.ts';
+import { readJobDocument } from './job-document.ts';
+import { writeJob } from './job-json.ts';
+import { parseJson } from './json-text.ts';
+import { failedAnswer, problem } from './problem.ts';
+import { isPresent, readRunQuery } from './query.ts';
+import { writeFinishedRun } from './read-operations.ts';
+
+const REQUEST_ID_BYTES_MAX = 255;
+
+export async function putJob(context: ApiContext, call: Call): Promise<Answer> {
+  const { backend, zones, executors, clock } = context;
+  const facts = backend.facts();
+  const { job, warnings } = readJobDocument(
+    parseJson(call.body),
+    {
+      zones,
+      executors,
+      defaultZone: facts.defaultZone,
+      defaultTargets: facts.defaultTargets,
+      nodeCount: facts.nodes,
+      serverCount: facts.servers,
+      nowMs: clock.now(),
+    },
+    call.name === '' ? undefined : call.name,
+  );
+  const runOnCreate = isPresent(call.query, 'runoncreate');
+  const result = await submit(context, call, { type: 'put-job', job, runOnCreate });
+  if (result.type !== 'job') return notAJob(result);
+  const headers = { Location: jobPath(result.job.job.name), ...warningHeader(warnings) };
+  return { status: 201, headers, body: writeJob(result.job), isPlain: true };
+}
+
+export async function deleteJob(context: ApiContext, call: Call): Promise<Answer> {
+  const result = await submit(context, call, { type: 'delete-job', name: call.name });
+  if (result.type !== 'job') return notAJob(result);
+  return { status: 200, headers: {}, body: writeJob(result.job), isPlain: true };
+}
+
+export async function toggleJob(context: ApiContext, call: Call): Promise<Answer> {
+  const result = await submit(context, call, { type: 'toggle-job', name: call.name });
+  if (result.type !== 'job') return notAJob(result);
+  return { status: 200, headers: { Location: jobPath(call.name) }, body: writeJob(result.job), isPlain: true };
+}
+
+/** Waits for the end by default. Whoever goes away meanwhile ends nothing. */
+export async function runJob(context: ApiContext, call: Call): Promise<Answer> {
+  const { isWaiting, timeoutMs } = readRunQuery(call.query);
+  const { waiting } = context;
+  if (isWaiting && waiting.count >= waiting.countMax) {
+    return problem('overloaded', `${waiting.countMax} calls wait for runs already: ask with wait=false, or try again`);
+  }
+  if (isWaiting) waiting.count += 1;
+  try {
+    const result = await submit(context, call, { type: 'run-job', name: call.name });
+    if (result.type !== 'run') return notAJob(result);
+    const ended = isWaiting ? await context.backend.waitRun(result.run.id, timeoutMs) : undefined;
+    return await runAnswer(context, call, result, isWaiting, ended);
+  } finally {
+    if (isWaiting) waiting.count -= 1;
+  }
+}
+
+async function runAnswer(
+  context: ApiContext,
+  call: Call,
+  accepted: Extract<Result, { readonly type: 'run' }>,
+  isWaiting: boolean,
+  ended: FinishedRun | Failed | undefined,
+): Promise<Answer> {
+  const job = writeJob(accepted.job);
+  const { id, state } = accepted.run;
+  const headers = { Location: `${jobPath(call.name)}/runs/${id}` };
+  if (!isWaiting) return { status: 202, headers, body: { ...job, run: { id, state } } };
+  if (ended === undefined) return problem('not-found', `run ${id} is no longer kept: its job was deleted meanwhile`);
+  if ('run' in ended) {
+    return {
+      status: 200,
+      headers: { Location: jobPath(call.name) },
+      body: { ...job, run: await writeFinishedRun(context, ended) },
+    };
+  }
+  // The run is accepted, so this is no failure of the call: it goes on, and can be asked for.
+  const warnings = ended.code === 'deadline' ? [] : [`the wait for run ${id} ended early: ${ended.message}`];
+  return { status: 202, headers: { ...headers, ...warningHeader(warnings) }, body: { ...job, run: { id, state } } };
+}
+
+/** Throws for what was refused; a failed one is returned. */
+async function submit(context: ApiContext, call: Call, intent: Intent): Promise<Result | Failed> {
+  const requestId = call.requestId ?? context.makeRequestId();
+  const sizeBytes = Buffer.byteLength(requestId, 'utf8');
+  if (sizeBytes === 0 || sizeBytes > REQUEST_ID_BYTES_MAX) {
+    throw new CodedError('invalid', `the request id has ${sizeBytes} bytes: 1 to ${REQUEST_ID_BYTES_MAX} are allowed`);
+  }
+  return context.backend.submit({ requestId, caller: call.caller, bodyHash: hashOf(call, intent), intent });
+}
+
+/** Over all that the call asks for, so that a repeat is recognised whichever door it takes. */
+function hashOf(call: Call, intent: Intent): string {
+  const hash = createHash('sha256');
+  if (intent.type === 'put-job') hash.update(intent.runOnCreate ? 'run on create\n' : '\n').update(call.body);
+  return hash.digest('hex');
+}
+
+function notAJob(result: Result | Failed): Answer {
+  if (result.type === 'failed') return failedAnswer(result);
+  if (result.type === 'refused') return problem(result.code, result.message);
+  throw new Error(`a result of another kind: ${result.type}`);
+}
+
+export function jobPath(name: string): string {
+  return `/v1/jobs/${encodeURIComponent(name)}`;
+}
+
+/** Header values are bytes on the wire, so what is not ASCII travels escaped. */
+export function warningHeader(warnings: readonly string[]): Record<string, string> {
+  if (warnings.length === 0) return {};
+  const text = warnings
+    .join('; ')
+    .replace(/[^\x20-\x7e]/gu, (char) => encodeURIComponent(Buffer.from(char).toString()));
+  return { 'Carillon-Warning': text };
+}

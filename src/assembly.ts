@@ -1,0 +1,294 @@
+/**
+ * The actors of a node, put together on whatever threads the plan says: the consensus side (servers), the work side
+ * (every node), and the roads between them. A message to this node itself goes straight to the actor; to another node
+ * it becomes a frame. Production and the simulator differ only in what is handed in here.
+ */
+import type { ActorRef, Supervision } from './actors/actor.ts';
+import type { ActorSystem } from './actors/system.ts';
+import { decodeFrame, encodeFrame } from './cluster/json-frame.ts';
+import type { Arrival, Channel, Transport } from './cluster/transport.ts';
+import { createDispatcherActor, type DispatcherMessage } from './dispatcher/dispatcher-actor.ts';
+import type { Executor } from './executors/executor.ts';
+import { createExecutorActor, type ExecutorAnswer, type ExecutorMessage } from './executors/executor-actor.ts';
+import { openNodeStore } from './executors/node-store.ts';
+import { createOutputActor, type OutputMessage } from './executors/output-actor.ts';
+import type { FromNode, OutputChunk, OutputStored, ToNode } from './executors/protocol.ts';
+import type { Zones } from './jobs/zone.ts';
+import { openLogStore } from './raft/log-store.ts';
+import { createRaftActor, type RaftMessage } from './raft/raft-actor.ts';
+import type { Entry, ProposeAnswer, RaftStatus } from './raft/raft-protocol.ts';
+import { Schedules } from './scheduler/chain.ts';
+import type { StateEvent } from './scheduler/event.ts';
+import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from './scheduler/scheduler-actor.ts';
+import type { Settings } from './scheduler/settings.ts';
+import { createSnapshotPort, openStateStorage, stateMeta } from './scheduler/snapshot.ts';
+import { State } from './scheduler/state.ts';
+import { createStateActor, type EventsMessage, type LeadingMessage, type Progress, type StateMessage } from './scheduler/state-actor.ts';
+import {
+  createSubmissionActor,
+  type ForwardMessage,
+  type SubmissionMessage,
+  type SubmitAnswer,
+  type WaitAnswer,
+} from './scheduler/submission-actor.ts';
+import type { Disk } from './store/disk.ts';
+import type { Storage } from './store/storage.ts';
+
+/** Who this node is, in this life. */
+export interface Self {
+  readonly node: string;
+  readonly boot: number;
+  readonly name: string;
+  readonly clusterUuid: string;
+  readonly cluster: string;
+  /** nodeIds of the servers that vote. */
+  readonly voters: readonly string[];
+  readonly settings: Settings;
+}
+
+/** How long nodes may be silent, ms. */
+export interface Timing {
+  /** L: an agent starts nothing unless it heard the leader within. Default 5,000. */
+  readonly leaseMs: number;
+  /** Default 2,000. */
+  readonly marginMs: number;
+}
+
+export const DEFAULT_TIMING: Timing = { leaseMs: 5_000, marginMs: 2_000 };
+
+/** Better no answer than a wrong one. */
+const STOP_PROCESS: Supervision = { type: 'stop-process' };
+
+export interface ConsensusOptions {
+  readonly self: Self;
+  readonly timing: Timing;
+  readonly system: ActorSystem;
+  readonly disk: Disk;
+  readonly zones: Zones;
+  /** Null on a node that is a cluster of its own. */
+  readonly transport: Transport | null;
+  /** Of this node, wherever it lives. */
+  readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer>;
+  /** Hears progress; answers clients on this node. */
+  readonly backend: ActorRef<Progress | EventsMessage, unknown>;
+  readonly onApplied?: (state: State, entry: Entry, events: readonly StateEvent[]) => void;
+}
+
+export interface Consensus {
+  readonly raft: ActorRef<RaftMessage, ProposeAnswer | RaftStatus>;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly dispatcher: ActorRef<DispatcherMessage>;
+  readonly state: State;
+}
+
+/** Opens log and state and starts raft, state, scheduler, dispatcher and submission. Throws `storage-failed`. */
+export async function startConsensus(options: ConsensusOptions): Promise<Consensus> {
+  const { self, timing, system, disk, zones, transport, executor, backend, onApplied } = options;
+  const opened = await openStateStorage(disk);
+  let storageName = opened.name;
+  const state = new State(opened.storage);
+  const logStorage = await disk.openStorage('log');
+  const meta = stateMeta(opened.storage);
+  const logStore = await openLogStore({ storage: logStorage, clusterUuid: self.clusterUuid, state: meta });
+  const schedules = new Schedules(zones);
+  const snapshotPort = createSnapshotPort({
+    disk,
+    state,
+    onReplaced: (name) => {
+      storageName = name;
+    },
+  });
+
+  // The actors know each other in a ring: those made later are looked up when they are needed.
+  const refs: { raft?: Consensus['raft']; leaders: ActorRef<EventsMessage | LeadingMessage, unknown>[] } = {
+    leaders: [],
+  };
+  const answering: ActorRef<Progress | EventsMessage, unknown>[] = [];
+  const stateRef = system.spawn<StateMessage>({
+    name: 'state',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createStateActor({
+      state,
+      storageName: () => storageName,
+      raft: () => present(refs.raft),
+      leaders: () => refs.leaders,
+      answering: () => answering,
+      ...(onApplied === undefined ? {} : { onApplied: (entry, events) => onApplied(state, entry, events) }),
+    }),
+  });
+  const raft = system.spawn<RaftMessage, ProposeAnswer | RaftStatus>({
+    name: 'raft',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createRaftActor({
+      nodeId: self.node,
+      voters: self.voters,
+      logStore,
+      appliedIndex: meta.index,
+      send: (to, channel, body) => transport?.send(to, channel, body),
+      listener: stateRef,
+      snapshotPort,
+      metrics: system.metrics,
+      log: system.log,
+    }),
+  });
+  refs.raft = raft;
+  const scheduler = system.spawn<SchedulerMessage, CompleteAnswer>({
+    name: 'scheduler',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createSchedulerActor({ state, schedules, raft, genesis: { cluster: self.cluster, settings: self.settings } }),
+  });
+  const dispatcher = system.spawn<DispatcherMessage>({
+    name: 'dispatcher',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createDispatcherActor({
+      node: self.node,
+      state,
+      raft,
+      scheduler,
+      toNode: (node, message) => {
+        if (node === self.node) executor.send(message);
+        else transport?.send(node, 'exec', encodeFrame(message));
+      },
+      toAllNodes: (message) => {
+        executor.send(message);
+        transport?.broadcast('leader', encodeFrame(message));
+      },
+      ...timing,
+    }),
+  });
+  const submission = system.spawn<SubmissionMessage, SubmitAnswer | WaitAnswer>({
+    name: 'submission',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createSubmissionActor({
+      node: self.node,
+      state,
+      scheduler,
+      toServer: (server, message) => transport?.send(server, 'forward', encodeFrame(message)),
+    }),
+  });
+  refs.leaders.push(scheduler, dispatcher);
+  answering.push(backend, submission);
+  return { raft, submission, dispatcher, state };
+}
+
+/** Messages between the actors of one server must not get lost to a full mailbox: their senders bound them. */
+const UNREFUSED = { capacity: 1_000_000, whenFull: 'refuse' } as const;
+
+export interface WorkOptions {
+  readonly self: Self;
+  readonly timing: Timing;
+  readonly system: ActorSystem;
+  readonly disk: Disk;
+  readonly isServer: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly slots: number;
+  readonly version: string;
+  readonly address: string;
+  readonly executors: ReadonlyMap<string, Executor>;
+  readonly transport: Transport | null;
+  /** Of this node, on a server. */
+  readonly dispatcher: () => ActorRef<DispatcherMessage> | null;
+}
+
+export interface Work {
+  readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer>;
+  readonly output: ActorRef<OutputMessage> | null;
+  readonly outputStorage: Storage | null;
+}
+
+/** Opens the node's own store and starts what does the work; on a server also what keeps outputs. */
+export async function startWork(options: WorkOptions): Promise<Work> {
+  const { self, timing, system, disk, isServer, transport, dispatcher } = options;
+  const storage = await disk.openStorage('node');
+  const stored = await openNodeStore(storage);
+  const outputStorage = isServer ? await disk.openStorage('output') : null;
+  const refs: { executor?: Work['executor'] } = {};
+  const output =
+    outputStorage === null
+      ? null
+      : system.spawn<OutputMessage>({
+          name: 'output',
+          supervision: STOP_PROCESS,
+          create: createOutputActor({
+            server: self.node,
+            storage: outputStorage,
+            toNode: (node, message) => {
+              if (node === self.node) refs.executor?.send(message);
+              else transport?.send(node, 'exec', encodeFrame(message));
+            },
+          }),
+        });
+  const executor = system.spawn<ExecutorMessage, ExecutorAnswer>({
+    name: 'executor',
+    supervision: STOP_PROCESS,
+    mailbox: UNREFUSED,
+    create: createExecutorActor({
+      node: self.node,
+      boot: self.boot,
+      name: self.name,
+      isServer,
+      tags: options.tags,
+      slots: options.slots,
+      version: options.version,
+      address: options.address,
+      executors: options.executors,
+      storage,
+      stored,
+      leaseMs: timing.leaseMs,
+      serverCount: () => self.voters.length,
+      toLeader: (leader, message) => {
+        if (leader === self.node) dispatcher()?.send({ type: 'from-node', message });
+        else transport?.send(leader, 'exec', encodeFrame(message));
+      },
+      toServers: (chunk) => {
+        // Two copies are enough: this server's own first, else the first two that vote.
+        const others = self.voters.filter((voter) => voter !== self.node);
+        output?.send({ type: 'chunk', node: self.node, chunk });
+        for (const server of others.slice(0, output === null ? 2 : 1)) transport?.send(server, 'exec', encodeFrame(chunk));
+      },
+    }),
+  });
+  refs.executor = executor;
+  return { executor, output, outputStorage };
+}
+
+/** What comes in by the transport, to whom it belongs. */
+export interface Doors {
+  readonly raft: ActorRef<RaftMessage, ProposeAnswer | RaftStatus> | null;
+  readonly dispatcher: ActorRef<DispatcherMessage> | null;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer> | null;
+  readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer> | null;
+  readonly output: ActorRef<OutputMessage> | null;
+}
+
+const FROM_NODE: ReadonlySet<string> = new Set<FromNode['type']>(['hello', 'heartbeat', 'finish']);
+
+export function routeArrival(doors: Doors, arrival: Arrival): void {
+  const { channel, from, body } = arrival;
+  if (channel === 'raft' || channel === 'bulk') return doors.raft?.send({ type: 'frame', from, channel, body });
+  const message = decodeFrame(body) as { readonly type?: unknown } | undefined;
+  if (typeof message?.type !== 'string') return;
+  route(doors, channel, from, message as { readonly type: string });
+}
+
+function route(doors: Doors, channel: Exclude<Channel, 'raft' | 'bulk'>, from: string, message: { readonly type: string }): void {
+  if (channel === 'forward') {
+    doors.submission?.send({ type: 'forwarded', from, message: message as ForwardMessage });
+  } else if (message.type === 'output') {
+    doors.output?.send({ type: 'chunk', node: from, chunk: message as OutputChunk });
+  } else if (FROM_NODE.has(message.type)) {
+    doors.dispatcher?.send({ type: 'from-node', message: message as FromNode });
+  } else {
+    doors.executor?.send(message as ToNode | OutputStored);
+  }
+}
+
+function present<Thing>(thing: Thing | undefined): Thing {
+  if (thing === undefined) throw new Error('an actor was used before the node was put together');
+  return thing;
+}

@@ -1,0 +1,200 @@
+/**
+ * On each server: keeps full output tails that nodes send, and says so once they are durable.
+ *
+ *   chunk ─► assembly ─whole─► pending ─► one batch at a time ─durable─► output-stored to the node
+ *                                             └ over the job's budget: oldest are deleted ┘
+ *
+ * Live output and reading are not its business: whoever reads calls `readOutput` on the same storage.
+ */
+import { unreachable } from '../base/errors.ts';
+import type { Actor, ActorContext } from '../actors/actor.ts';
+import type { Row, Storage, Write } from '../store/storage.ts';
+import { endOfPrefix } from '../store/storage.ts';
+import { OutputAssembly } from './output-assembly.ts';
+import {
+  deleteOutput,
+  hasOutput,
+  jobOutputBytes,
+  OUTPUT_JOB_BYTES_MAX,
+  orderPrefix,
+  putJobOutputBytes,
+  putOutput,
+  uidOfExecution,
+} from './output-store.ts';
+import type { OutputChunk, OutputStored } from './protocol.ts';
+
+export type OutputMessage =
+  | { readonly type: 'chunk'; readonly node: string; readonly chunk: OutputChunk }
+  /** Its job is deleted: all its tails go. */
+  | { readonly type: 'forget-job'; readonly uid: string }
+  // To itself.
+  | { readonly type: 'stored'; readonly error: Error | null }
+  | { readonly type: 'oldest'; readonly error: Error | null; readonly rows: readonly Row[] }
+  | { readonly type: 'trimmed'; readonly error: Error | null };
+
+export interface OutputActorOptions {
+  /** This server's node id. */
+  readonly server: string;
+  /** The store `output/`. */
+  readonly storage: Storage;
+  /** Fire and forget: the node sends its tail again until this arrives. */
+  readonly toNode: (node: string, message: OutputStored) => void;
+  /** Default 10 MB. */
+  readonly jobBytesMax?: number;
+}
+
+const ASSEMBLY_BYTES_MAX = 64 * 1024 * 1024;
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+const TRIM_ROWS = 256;
+
+interface Pending {
+  readonly execution: string;
+  readonly bytes: Uint8Array;
+  readonly nodes: Set<string>;
+}
+
+export function createOutputActor(
+  options: OutputActorOptions,
+): (context: ActorContext<OutputMessage>) => Actor<OutputMessage> {
+  return (context) => new OutputActor(options, context);
+}
+
+class OutputActor implements Actor<OutputMessage> {
+  readonly #options: OutputActorOptions;
+  readonly #context: ActorContext<OutputMessage>;
+  readonly #jobBytesMax: number;
+  readonly #assembly = new OutputAssembly(ASSEMBLY_BYTES_MAX);
+  /** Whole, not yet durable; the first of them may be in the batch that is on its way. */
+  readonly #pending = new Map<string, Pending>();
+  #pendingBytes = 0;
+  #batch: readonly Pending[] = [];
+  /** Jobs above their budget, or to be forgotten: what may stay, in bytes. */
+  readonly #trims = new Map<string, number>();
+  #trimming: string | null = null;
+  #isBusy = false;
+
+  constructor(options: OutputActorOptions, context: ActorContext<OutputMessage>) {
+    this.#options = options;
+    this.#context = context;
+    this.#jobBytesMax = options.jobBytesMax ?? OUTPUT_JOB_BYTES_MAX;
+  }
+
+  receive(message: OutputMessage): void {
+    switch (message.type) {
+      case 'chunk':
+        this.#onChunk(message.node, message.chunk);
+        return this.#next();
+      case 'forget-job':
+        this.#trims.set(message.uid, 0);
+        return this.#next();
+      case 'stored':
+        this.#onStored(message.error);
+        return this.#next();
+      case 'oldest':
+        return this.#onOldest(message.error, message.rows);
+      case 'trimmed':
+        this.#settle(message.error);
+        return this.#next();
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #onChunk(node: string, chunk: OutputChunk): void {
+    const { execution } = chunk;
+    const pending = this.#pending.get(execution);
+    if (pending !== undefined) {
+      pending.nodes.add(node);
+      return;
+    }
+    if (hasOutput(this.#options.storage, execution)) return this.#sayStored(execution, node);
+    const bytes = this.#assembly.add(chunk);
+    if (bytes === null) return;
+    if (this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
+      // The disk is behind. The node keeps the tail and sends it again.
+      this.#context.log.warn('output store is behind: a tail is left to its node for now', { execution });
+      return;
+    }
+    this.#pending.set(execution, { execution, bytes, nodes: new Set([node]) });
+    this.#pendingBytes += bytes.length;
+  }
+
+  /** One thing at a time, so that the byte counts of jobs are read after the write that changed them. */
+  #next(): void {
+    if (this.#isBusy) return;
+    if (this.#trims.size > 0) this.#startTrim();
+    else if (this.#pending.size > 0) this.#store();
+  }
+
+  #store(): void {
+    const batch: Pending[] = [];
+    const writes: Write[] = [];
+    const jobBytes = new Map<string, number>();
+    const nowMs = this.#context.clock.now();
+    let bytes = 0;
+    for (const pending of this.#pending.values()) {
+      if (bytes >= BATCH_BYTES_MAX) break;
+      bytes += pending.bytes.length;
+      batch.push(pending);
+      writes.push(...putOutput(pending.execution, pending.bytes, nowMs));
+      const uid = uidOfExecution(pending.execution);
+      const before = jobBytes.get(uid) ?? jobOutputBytes(this.#options.storage, uid);
+      jobBytes.set(uid, before + pending.bytes.length);
+    }
+    for (const [uid, total] of jobBytes) {
+      writes.push(putJobOutputBytes(uid, total));
+      if (total > this.#jobBytesMax) this.#trims.set(uid, this.#jobBytesMax);
+    }
+    this.#batch = batch;
+    this.#isBusy = true;
+    this.#options.storage.write(writes, (error) => this.#context.self.send({ type: 'stored', error }));
+  }
+
+  #onStored(error: Error | null): void {
+    this.#settle(error);
+    for (const { execution, bytes, nodes } of this.#batch) {
+      this.#pending.delete(execution);
+      this.#pendingBytes -= bytes.length;
+      for (const node of nodes) this.#sayStored(execution, node);
+    }
+    this.#batch = [];
+  }
+
+  #startTrim(): void {
+    const [uid] = this.#trims.keys();
+    if (uid === undefined) return;
+    this.#trimming = uid;
+    this.#isBusy = true;
+    const range = { from: orderPrefix(uid), to: endOfPrefix(orderPrefix(uid)), limit: TRIM_ROWS };
+    this.#options.storage.scan(range, (error, rows) => this.#context.self.send({ type: 'oldest', error, rows }));
+  }
+
+  #onOldest(error: Error | null, rows: readonly Row[]): void {
+    if (error !== null) throw error;
+    const uid = this.#trimming ?? '';
+    const bytesMax = this.#trims.get(uid) ?? 0;
+    let total = jobOutputBytes(this.#options.storage, uid);
+    const writes: Write[] = [];
+    for (const row of rows) {
+      if (total <= bytesMax && bytesMax > 0) break;
+      const { writes: deletes, freedBytes } = deleteOutput(this.#options.storage, row.key);
+      writes.push(...deletes);
+      total -= freedBytes;
+    }
+    // Above the limit of rows there may be more: the same job comes again.
+    if (total <= bytesMax || rows.length < TRIM_ROWS) this.#trims.delete(uid);
+    writes.push(putJobOutputBytes(uid, total));
+    this.#options.storage.write(writes, (failure) => this.#context.self.send({ type: 'trimmed', error: failure }));
+  }
+
+  #settle(error: Error | null): void {
+    // Supervision stops the process: nothing is acknowledged after a storage error (P7).
+    if (error !== null) throw error;
+    this.#isBusy = false;
+  }
+
+  #sayStored(execution: string, node: string): void {
+    this.#options.toNode(node, { type: 'output-stored', execution, server: this.#options.server });
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The rules that see a job as a whole, after the doors' schema has seen its types. All faults come at once, each with
+ * the name that the field has in JSON.
+ */
+import type { Fault } from '../base/errors.ts';
+import { parseDuration } from './duration.ts';
+import { isJobName } from './ids.ts';
+import type { Job, Json } from './job.ts';
+import { nextInstant } from './next.ts';
+import { parseTags, wantedTargets } from './placement.ts';
+import { parseSchedule, type Schedule } from './schedule.ts';
+import { parseSize } from './size.ts';
+import { UTC, type Zones, type ZoneTable } from './zone.ts';
+
+export interface JobCheckContext {
+  readonly zones: Zones;
+  /** The cluster's, for jobs that name none. */
+  readonly defaultZone: string;
+  /** The executors that this cluster knows. */
+  readonly executors: readonly string[];
+  /** Live nodes that can execute, and how many of those are servers. */
+  readonly nodeCount: number;
+  readonly serverCount: number;
+  /** The cluster's `default-targets`, for jobs that say nothing. */
+  readonly defaultTargets: number | 'all';
+  readonly nowMs: number;
+}
+
+export interface JobCheck {
+  readonly faults: readonly Fault[];
+  /** What an operator should not overlook, for `Carillon-Warning`; none where there are faults. */
+  readonly warnings: readonly string[];
+  /** null where the schedule has a fault, and for a child, which has none. */
+  readonly schedule: Schedule | null;
+}
+
+export const RETRIES_MAX = 1_000;
+export const TARGETS_MAX = 1_000;
+export const KEEP_RUNS_MAX = 100_000;
+export const INPUT_BYTES_MAX = 64 * 1_024;
+
+export function checkJob(job: Job, context: JobCheckContext): JobCheck {
+  const timing = checkTiming(job, context);
+  const tags = parseTags(job.tags);
+  const faults = [
+    ...checkNames(job),
+    ...timing.faults,
+    ...(tags.type === 'fault' ? [tags.fault] : []),
+    ...checkNumbers(job),
+    ...checkExecutor(job, context.executors),
+  ];
+  const warnings = faults.length > 0 ? [] : warningsOf(job, timing, context);
+  return { faults, warnings, schedule: timing.schedule };
+}
+
+/** The zone in which a schedule is read: that of its prefix, else the job's, else the cluster's. */
+export function zoneOf(schedule: Schedule, timezone: string, defaultZone: string): string {
+  const prefix = schedule.type === 'cron' ? schedule.zone : null;
+  if (prefix !== null) return prefix;
+  return timezone === '' ? defaultZone : timezone;
+}
+
+interface Timing {
+  readonly faults: readonly Fault[];
+  readonly schedule: Schedule | null;
+  readonly zone: ZoneTable;
+}
+
+const NAME = 'lower-case letters of any alphabet, digits, _ and -; at most 255 bytes';
+const ZONE = 'a name of the IANA time zone database, such as Europe/Berlin';
+
+function checkNames(job: Job): Fault[] {
+  const faults: Fault[] = [];
+  if (!isJobName(job.name)) faults.push(fault('name', job.name, NAME, 'is not a job name'));
+  if (job.parentJob === '') return faults;
+  if (!isJobName(job.parentJob)) faults.push(fault('parent_job', job.parentJob, NAME, 'is not a job name'));
+  else if (job.parentJob === job.name) {
+    faults.push(fault('parent_job', job.parentJob, 'the name of another job', 'a job cannot be its own parent'));
+  }
+  return faults;
+}
+
+function checkTiming(job: Job, context: JobCheckContext): Timing {
+  const faults: Fault[] = [];
+  let zone: ZoneTable = UTC;
+  let schedule: Schedule | null = null;
+
+  if (job.timezone !== '' && context.zones.table(job.timezone) === undefined) {
+    faults.push(fault('timezone', job.timezone, ZONE, 'is not a known time zone'));
+  }
+  // A child may carry a schedule, which then has no effect, as in Dkron; but not one that cannot be read.
+  if (job.schedule !== '' || job.parentJob === '') {
+    const parsed = parseSchedule(job.schedule);
+    if (parsed.type === 'fault') faults.push(parsed.fault);
+    else {
+      const name = zoneOf(parsed.schedule, job.timezone, context.defaultZone);
+      const table = context.zones.table(name);
+      if (table !== undefined) zone = table;
+      else if (name !== job.timezone) {
+        faults.push(fault('schedule', job.schedule, ZONE, `'${name.slice(0, 64)}' is not a known time zone`));
+      }
+      if (job.parentJob === '') schedule = parsed.schedule;
+    }
+  }
+  if (job.startsAtMs !== null && job.expiresAtMs !== null && job.startsAtMs >= job.expiresAtMs) {
+    const expiresAt = new Date(job.expiresAtMs).toISOString();
+    faults.push(fault('expires_at', expiresAt, 'a time after starts_at', 'the job would expire before it starts'));
+  }
+  return { faults, schedule, zone };
+}
+
+function checkNumbers(job: Job): Fault[] {
+  const faults: Fault[] = [];
+  const check = (field: string, value: number, low: number, high: number): void => {
+    if (Number.isInteger(value) && value >= low && value <= high) return;
+    faults.push(fault(field, value, `a whole number from ${low} to ${high}`, 'is out of range'));
+  };
+  check('retries', job.retries, 0, RETRIES_MAX);
+  check('keep_runs', job.keepRuns, 1, KEEP_RUNS_MAX);
+  if (typeof job.targets === 'number') check('targets', job.targets, 1, TARGETS_MAX);
+  if (job.startWithinMs !== null && !(Number.isSafeInteger(job.startWithinMs) && job.startWithinMs >= 0)) {
+    faults.push(fault('start_within', job.startWithinMs, 'a duration of at least 0s', 'is out of range'));
+  }
+  return faults;
+}
+
+function checkExecutor(job: Job, executors: readonly string[]): Fault[] {
+  if (!executors.includes(job.executor)) {
+    const message = job.executor === '' ? 'an executor must be named' : 'is not a known executor';
+    return [fault('executor', job.executor, executors.join(', '), message)];
+  }
+  const config: Readonly<Record<string, Json>> = job.executorConfig ?? {};
+  const faults = Object.entries(config)
+    .filter(([key, value]) => typeof value !== 'string' && !(job.executor === 'function' && key === 'input'))
+    .map(([key, value]) => fault(`executor_config.${key}`, value, 'a string', 'is not a string'));
+  if (faults.length > 0) return faults;
+
+  for (const key of REQUIRED.get(job.executor) ?? []) {
+    if (textAt(config, key) !== '') continue;
+    const message = `the ${job.executor} executor needs it`;
+    faults.push(fault(`executor_config.${key}`, config[key] ?? null, 'a text that is not empty', message));
+  }
+  return faults.concat(checkOptions(job.executor, config));
+}
+
+const REQUIRED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['shell', ['command']],
+  ['http', ['method', 'url']],
+  ['function', ['module']],
+]);
+
+function checkOptions(executor: string, config: Readonly<Record<string, Json>>): Fault[] {
+  const faults: Fault[] = [];
+  const check = (key: string, isGood: (text: string) => boolean, allowed: string): void => {
+    const text = textAt(config, key);
+    if (text === '' || isGood(text)) return;
+    faults.push(fault(`executor_config.${key}`, text, allowed, `'${text.slice(0, 40)}' is not that`));
+  };
+  switch (executor) {
+    case 'shell':
+      check('timeout', isPositiveDuration, 'a duration above 0s, such as 90s or 1h30m');
+      check('mem_limit', (text) => parseSize(text) !== undefined, 'a size, such as 512MB (B, KB, MB, GB, TB)');
+      break;
+    case 'http':
+      check('method', (text) => /^[A-Za-z]{1,20}$/.test(text), 'an HTTP method, such as GET');
+      check('url', isHttpUrl, 'an address that begins with http:// or https://');
+      check('timeout', (text) => /^[1-9][0-9]{0,5}$/.test(text), 'whole seconds, at least 1');
+      break;
+    case 'function':
+      check('timeout', isPositiveDuration, 'a duration above 0s, such as 90s or 1h30m');
+      faults.push(...checkInput(config['input']));
+      break;
+  }
+  return faults;
+}
+
+function checkInput(input: Json | undefined): Fault[] {
+  if (input === undefined) return [];
+  const sizeBytes = Buffer.byteLength(JSON.stringify(input), 'utf8');
+  if (sizeBytes <= INPUT_BYTES_MAX) return [];
+  // The input itself would make the answer as large as what it refuses.
+  const allowed = `at most ${INPUT_BYTES_MAX} bytes of JSON`;
+  return [fault('executor_config.input', `(${sizeBytes} bytes)`, allowed, 'is too large')];
+}
+
+function warningsOf(job: Job, timing: Timing, context: JobCheckContext): string[] {
+  const warnings: string[] = [];
+  const { nodeCount, serverCount, nowMs } = context;
+  const hasTags = Object.keys(job.tags ?? {}).length > 0;
+  if (!hasTags && wantedTargets(null, job.targets, context.defaultTargets) === 'all') {
+    warnings.push(`no tags: runs on all ${nodeCount} nodes, ${serverCount} of them servers`);
+  }
+  const { schedule, zone } = timing;
+  // An interval always comes, `@manually` never means to.
+  if (schedule?.type !== 'cron' && schedule?.type !== 'at') return warnings;
+  const afterMs = Math.max(nowMs, (job.startsAtMs ?? nowMs) - 1);
+  const nextMs = nextInstant(schedule, { zone, anchorMs: 0 }, afterMs);
+  if (nextMs === null || nextMs > (job.expiresAtMs ?? nextMs)) {
+    const limits = nextMs === null ? '' : ' before expires_at';
+    warnings.push(`the schedule '${job.schedule}' never fires${limits}`);
+  }
+  return warnings;
+}
+
+function isPositiveDuration(text: string): boolean {
+  return (parseDuration(text) ?? 0) > 0;
+}
+
+function isHttpUrl(text: string): boolean {
+  return /^https?:\/\//i.test(text) && URL.canParse(text);
+}
+
+/** '' where there is none. */
+function textAt(config: Readonly<Record<string, Json>>, key: string): string {
+  const value = Object.hasOwn(config, key) ? config[key] : undefined;
+  return typeof value === 'string' ? value : '';
+}
+
+function fault(field: string, value: unknown, allowed: string, message: string): Fault {
+  return { field, value, allowed, message };
+}

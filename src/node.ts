@@ -1,0 +1,210 @@
+/**
+ * One node, from its settings and its platform: identity, consensus (on a server), work, backend. Everything that
+ * touches the world comes in through `Platform`; the simulator passes a virtual one and runs whole clusters in one
+ * thread. `threaded-node.ts` spreads the same actors over threads.
+ */
+import { ActorSystem } from './actors/system.ts';
+import type { Turns } from './actors/turns.ts';
+import { type BackendAnswer, type BackendMessage, createBackendActor } from './api/backend-actor.ts';
+import { DiskReader } from './api/disk-reader.ts';
+import { ServerBackend } from './api/server-backend.ts';
+import {
+  type Consensus,
+  DEFAULT_TIMING,
+  type Doors,
+  routeArrival,
+  type Self,
+  startConsensus,
+  startWork,
+  type Timing,
+  type Work,
+} from './assembly.ts';
+import type { Random } from './base/random.ts';
+import type { Log, Metrics } from './base/telemetry.ts';
+import type { Clock } from './base/time.ts';
+import { joinCluster, openIdentity } from './cluster/identity.ts';
+import type { Transport } from './cluster/transport.ts';
+import type { Executor } from './executors/executor.ts';
+import { readOutput } from './executors/output-store.ts';
+import type { Zones } from './jobs/zone.ts';
+import { bootstrapLog } from './raft/log-store.ts';
+import type { Entry } from './raft/raft-protocol.ts';
+import { Schedules } from './scheduler/chain.ts';
+import type { StateEvent } from './scheduler/event.ts';
+import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
+import type { State } from './scheduler/state.ts';
+import type { Progress } from './scheduler/state-actor.ts';
+import type { Disk } from './store/disk.ts';
+
+export interface NodeConfig {
+  readonly nodeName: string;
+  readonly cluster: string;
+  readonly isServer: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly slots: number;
+  /** Of the cluster, at genesis. */
+  readonly settings?: Partial<Settings>;
+  readonly timing?: Partial<Timing>;
+  /** Which cluster the node belongs to; null: it is a cluster of its own. */
+  readonly formation: { readonly clusterUuid: string; readonly voters: readonly string[] } | null;
+  readonly version: string;
+  /** Where clients reach it; shown among the members. */
+  readonly address: string;
+}
+
+export interface Platform {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly turns: Turns;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly disk: Disk;
+  readonly zones: Zones;
+  readonly executors: ReadonlyMap<string, Executor>;
+  /** A new random id: 32 hex characters. */
+  readonly mint: () => string;
+  /** Connects this life of the node; null where there is no other node. */
+  readonly connect: ((self: Self) => Transport) | null;
+  readonly onStopProcess: (error: unknown, actor: string) => void;
+  /** After each applied entry, for checkers. */
+  readonly onApplied?: (state: State, entry: Entry, events: readonly StateEvent[]) => void;
+}
+
+export interface RunningNode {
+  readonly self: Self;
+  readonly system: ActorSystem;
+  /** Null on an agent. */
+  readonly consensus: Consensus | null;
+  readonly work: Work;
+  /** What clients can ask here; null on an agent. */
+  readonly backend: ServerBackend | null;
+  readonly progress: () => Progress | null;
+  stop(): Promise<void>;
+}
+
+export async function startNode(config: NodeConfig, platform: Platform): Promise<RunningNode> {
+  const self = await takeIdentity(config, platform);
+  const { disk, clock, random, log, metrics, turns, executors, zones } = platform;
+  const nodeLog = log.with({ node: config.nodeName });
+  const system = new ActorSystem({
+    thread: 'main',
+    clock,
+    random,
+    log: nodeLog,
+    metrics,
+    turns,
+    onStopProcess: platform.onStopProcess,
+  });
+  const timing = { ...DEFAULT_TIMING, ...config.timing };
+  const transport = platform.connect?.(self) ?? null;
+  let consensus: Consensus | null = null;
+  const work = await startWork({
+    self,
+    timing,
+    system,
+    disk,
+    isServer: config.isServer,
+    tags: config.tags,
+    slots: config.slots,
+    version: config.version,
+    address: config.address,
+    executors,
+    transport,
+    dispatcher: () => consensus?.dispatcher ?? null,
+  });
+  let progress: Progress | null = null;
+  let backend: ServerBackend | null = null;
+  if (config.isServer) {
+    const progressRef = system.spawn<BackendMessage, BackendAnswer>({
+      name: 'backend',
+      supervision: { type: 'stop-process' },
+      create: createBackendActor((heard) => {
+        progress = heard;
+      }),
+    });
+    consensus = await startConsensus({
+      self,
+      timing,
+      system,
+      disk,
+      zones,
+      transport,
+      executor: work.executor,
+      backend: progressRef,
+      ...(platform.onApplied === undefined ? {} : { onApplied: platform.onApplied }),
+    });
+    const { state, submission } = consensus;
+    backend = new ServerBackend({
+      cluster: config.cluster,
+      reader: new DiskReader(() => state.storage),
+      schedules: new Schedules(zones),
+      submission,
+      progress: progressRef,
+      progressNow: () => progress ?? NO_PROGRESS,
+      readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
+      checks: () => [{ name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' }],
+      metrics: () => Promise.resolve(''),
+    });
+  }
+  const doors: Doors = {
+    raft: consensus?.raft ?? null,
+    dispatcher: consensus?.dispatcher ?? null,
+    submission: consensus?.submission ?? null,
+    executor: work.executor,
+    output: work.output,
+  };
+  transport?.onArrival((arrival) => routeArrival(doors, arrival));
+  return {
+    self,
+    system,
+    consensus,
+    work,
+    backend,
+    progress: () => progress,
+    async stop() {
+      system.stopAll();
+      await transport?.close();
+      for (const executor of executors.values()) await executor.close();
+      await disk.close();
+    },
+  };
+}
+
+export const NO_PROGRESS: Progress = {
+  type: 'progress',
+  appliedIndex: 0,
+  storedIndex: 0,
+  loggedMs: 0,
+  role: 'follower',
+  isReady: false,
+  term: 0,
+  leader: null,
+  storageName: 'state',
+};
+
+/** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */
+export async function takeIdentity(
+  config: NodeConfig,
+  { disk, mint }: Pick<Platform, 'disk' | 'mint'>,
+): Promise<Self> {
+  const { cluster, nodeName, formation } = config;
+  let identity = await openIdentity(disk, { clusterName: cluster, nodeName, mint });
+  const clusterUuid = identity.clusterUuid ?? formation?.clusterUuid ?? mint();
+  const voters = formation?.voters ?? [identity.nodeId];
+  if (identity.clusterUuid === null) identity = await joinCluster(disk, identity, clusterUuid);
+  if (config.isServer) {
+    // After a crash between the two steps the second is done again: entry 1 is the same bytes each time.
+    const log = await disk.openStorage('log');
+    await bootstrapLog(log, clusterUuid, voters);
+    await log.close();
+  }
+  return {
+    node: identity.nodeId,
+    boot: identity.boot,
+    name: nodeName,
+    clusterUuid,
+    cluster,
+    voters,
+    settings: { ...DEFAULT_SETTINGS, ...config.settings },
+  };
+}

@@ -1,0 +1,171 @@
+import { strict as assert } from 'node:assert';
+import { randomInteger, type Random } from '../base/random.ts';
+import type { RaftLog } from './log.ts';
+import { Progress } from './progress.ts';
+import type { CoreRole, HardState, LogEntry, Message, ReadWork } from './types.ts';
+
+/** The limits of one core. All in ticks, bytes or messages; the shell says how long a tick is. */
+export interface RaftLimits {
+  /** A follower waits a random time in [T, 2T) for a leader; a leader without a quorum for T steps down. */
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** Entries of one append message; one larger entry goes alone. Must fit the transport with its header. */
+  readonly appendBytesMax: number;
+  readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
+  /** A leader refuses proposals beyond this: memory stays bounded without a quorum. */
+  readonly uncommittedBytesMax: number;
+}
+
+export const DEFAULT_LIMITS: RaftLimits = {
+  electionTicks: 6,
+  heartbeatTicks: 1,
+  appendBytesMax: 512 * 1024,
+  inflightMessagesMax: 64,
+  inflightBytesMax: 4 * 1024 * 1024,
+  uncommittedBytesMax: 32 * 1024 * 1024,
+};
+
+/** What the files of the core share: the fields of a Raft server, and the few steps that every role takes. */
+export class RaftState {
+  readonly id: string;
+  /** In ascending order, so that every run of one seed sends in the same order. */
+  readonly voters: readonly string[];
+  readonly log: RaftLog;
+  readonly limits: RaftLimits;
+  readonly random: Random;
+
+  role: CoreRole = 'follower';
+  term: number;
+  vote: string | null;
+  leader: string | null = null;
+
+  /** Follower: ticks since it heard a leader or voted. Leader: ticks since the last check of its quorum. */
+  electionElapsed = 0;
+  heartbeatElapsed = 0;
+  electionTimeout = 0;
+  readonly votes = new Map<string, boolean>();
+
+  /** Leader only: index of the entry that opened its term. */
+  termStart = 0;
+  /** Leader only; empty in other roles. Contains the leader itself. */
+  readonly progress = new Map<string, Progress>();
+  /** Appended by this leader and not committed: one item per append, so that `uncommittedBytes` can be given back. */
+  uncommitted: { readonly index: number; readonly bytes: number }[] = [];
+  uncommittedBytes = 0;
+  /** Ticks since the leader's own log last became durable, while something is not. */
+  stalledTicks = 0;
+
+  /** May leave at once. */
+  messages: Message[] = [];
+  /** Count as votes: leave once what they depend on is durable. */
+  answers: Message[] = [];
+  reads: ReadWork[] = [];
+  snapshots: string[] = [];
+  /** Committed entries that were read from disk, next to be handed on. */
+  readEntries: readonly LogEntry[] = [];
+  isReadingToHandOn = false;
+  /** A snapshot replaces the state right now: nothing is handed on. */
+  isInstalling = false;
+
+  constructor(options: {
+    readonly id: string;
+    readonly voters: readonly string[];
+    readonly log: RaftLog;
+    readonly hardState: HardState;
+    readonly limits: RaftLimits;
+    readonly random: Random;
+  }) {
+    assert(options.voters.length >= 1 && options.voters.length <= 7, 'raft: one to seven voters');
+    assert(new Set(options.voters).size === options.voters.length, 'raft: a voter is named twice');
+    this.id = options.id;
+    this.voters = [...options.voters].sort();
+    this.log = options.log;
+    this.limits = options.limits;
+    this.random = options.random;
+    this.term = options.hardState.term;
+    this.vote = options.hardState.vote;
+    this.#drawElectionTimeout();
+  }
+
+  get isVoter(): boolean {
+    return this.voters.includes(this.id);
+  }
+
+  becomeFollower(term: number, leader: string | null): void {
+    this.#reset(term);
+    this.role = 'follower';
+    this.leader = leader;
+  }
+
+  becomePreCandidate(): void {
+    assert(this.role !== 'leader');
+    // Neither term nor vote change: a pre-vote only asks.
+    this.votes.clear();
+    this.role = 'pre-candidate';
+    this.leader = null;
+  }
+
+  becomeCandidate(): void {
+    assert(this.role !== 'leader');
+    this.#reset(this.term + 1);
+    this.vote = this.id;
+    this.role = 'candidate';
+  }
+
+  becomeLeader(): void {
+    assert(this.role === 'candidate');
+    this.#reset(this.term);
+    this.role = 'leader';
+    this.leader = this.id;
+    const { inflightMessagesMax, inflightBytesMax } = this.limits;
+    const next = this.log.lastIndex + 1;
+    this.termStart = next;
+    for (const voter of this.voters) {
+      this.progress.set(voter, new Progress(0, next, inflightMessagesMax, inflightBytesMax));
+    }
+    const own = this.progressOf(this.id);
+    own.becomeReplicate();
+    own.next = next;
+    own.isRecentlyActive = true;
+  }
+
+  progressOf(peer: string): Progress {
+    const progress = this.progress.get(peer);
+    assert(progress !== undefined, `raft: no progress of ${peer}`);
+    return progress;
+  }
+
+  send(message: Message): void {
+    assert(message.to !== this.id, 'raft: a message to oneself must wait for durability');
+    this.messages.push(message);
+  }
+
+  sendAfterAppend(message: Message): void {
+    this.answers.push(message);
+  }
+
+  #reset(term: number): void {
+    assert(term >= this.term, `raft: term ${term} after ${this.term}`);
+    if (term !== this.term) {
+      this.term = term;
+      this.vote = null;
+    }
+    this.leader = null;
+    this.electionElapsed = 0;
+    this.heartbeatElapsed = 0;
+    this.#drawElectionTimeout();
+    this.votes.clear();
+    this.progress.clear();
+    this.uncommitted = [];
+    this.uncommittedBytes = 0;
+    this.stalledTicks = 0;
+    this.snapshots = [];
+    this.reads = this.reads.filter((read) => read.target === null);
+  }
+
+  #drawElectionTimeout(): void {
+    const ticks = this.limits.electionTicks;
+    this.electionTimeout = randomInteger(this.random, ticks, 2 * ticks - 1);
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Deleting a job: its name is free and its schedule ends with the entry; its runs and fires go in the same entry when
+ * they are few, else bit by bit, by `purge` commands. Running attempts go on; nobody knows them any more when they
+ * finish.
+ */
+import { type Applying, moveDue, patchStatus, statusRow } from './applying.ts';
+import { dropFinishedRun, dropRun } from './drop-runs.ts';
+import { type FireRow, type GenerationRow, type JobRow, keys, type NameRow, type PurgeRow, type WaitRow } from './rows.ts';
+
+/** Runs, fires and generations removed by one entry at most. */
+const REMOVED_PER_ENTRY = 200;
+
+export function removeJob(applying: Applying, row: JobRow): void {
+  const { state, events } = applying;
+  const { uid } = row;
+  const status = statusRow(state, uid);
+  moveDue(applying, uid, status.nextMs, null);
+  detachFromParent(applying, row);
+  state.delete(keys.name(row.job.name));
+  state.delete(keys.job(uid));
+  state.delete(keys.status(uid));
+  state.meta = { ...state.meta, jobs: state.meta.jobs - 1 };
+  state.put(keys.purge(uid), {
+    type: 'purge',
+    openHead: status.openHead,
+    finishedFirst: status.finishedFirst,
+    finishedNext: status.finishedNext,
+    fireHead: status.fireHead,
+    generation: status.generation,
+  });
+  const hasRemains = purge(applying, uid);
+  events.push({ type: 'job-deleted', uid, name: row.job.name, hasRemains });
+}
+
+/** Removes a bounded number of rows of a deleted job. True: some are left. */
+export function purge(applying: Applying, uid: string): boolean {
+  const { state, events } = applying;
+  let row = state.get<PurgeRow>(keys.purge(uid));
+  if (row === undefined) return false;
+  for (let removed = 0; removed < REMOVED_PER_ENTRY; removed += 1) {
+    const rest = purgeOne(applying, uid, row);
+    if (rest === null) {
+      state.delete(keys.purge(uid));
+      return false;
+    }
+    row = rest;
+  }
+  state.put(keys.purge(uid), row);
+  events.push({ type: 'purge-left', uid });
+  return true;
+}
+
+function purgeOne(applying: Applying, uid: string, row: PurgeRow): PurgeRow | null {
+  const { state } = applying;
+  if (row.openHead !== null) {
+    const run = dropRun(state, uid, row.openHead);
+    if (run !== undefined) dropWaits(applying, run.id, run.targets);
+    return { ...row, openHead: run?.older ?? null };
+  }
+  if (row.finishedFirst < row.finishedNext) {
+    dropFinishedRun(state, uid, row.finishedFirst);
+    return { ...row, finishedFirst: row.finishedFirst + 1 };
+  }
+  if (row.fireHead !== null) {
+    const fire = state.get<FireRow>(keys.fire(uid, row.fireHead));
+    state.delete(keys.fire(uid, row.fireHead));
+    return { ...row, fireHead: fire?.older ?? null };
+  }
+  if (row.generation > 0) {
+    const key = keys.generation(uid, row.generation);
+    if (state.get<GenerationRow>(key) !== undefined) state.delete(key);
+    return { ...row, generation: row.generation - 1 };
+  }
+  return null;
+}
+
+function dropWaits(applying: Applying, run: string, targets: number): void {
+  const { state, events } = applying;
+  const ordinals: (number | null)[] = [null];
+  for (let ordinal = 0; ordinal < targets; ordinal += 1) ordinals.push(ordinal);
+  for (const ordinal of ordinals) {
+    if (state.get<WaitRow>(keys.wait(run, ordinal)) === undefined) continue;
+    state.delete(keys.wait(run, ordinal));
+    state.meta = { ...state.meta, waits: state.meta.waits - 1 };
+    events.push({ type: 'wait-ended', run, ordinal });
+  }
+}
+
+export function attachToParent(applying: Applying, parentUid: string, uid: string): void {
+  const { children } = statusRow(applying.state, parentUid);
+  if (!children.includes(uid)) patchStatus(applying.state, parentUid, { children: [...children, uid] });
+}
+
+export function detachFromParent(applying: Applying, row: JobRow): void {
+  const { state } = applying;
+  if (row.job.parentJob === '') return;
+  const parent = state.get<NameRow>(keys.name(row.job.parentJob));
+  if (parent === undefined) return;
+  const { children } = statusRow(state, parent.uid);
+  patchStatus(state, parent.uid, { children: children.filter((child) => child !== row.uid) });
+}

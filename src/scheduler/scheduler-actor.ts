@@ -1,0 +1,437 @@
+/**
+ * The leader's clockwork: what is due is fired, what waits is placed, what waited too long is given up, and what
+ * clients want is completed. It only proposes; the state decides. On a follower it does nothing.
+ *
+ *   due index ──look──► fire ─┐
+ *   waiting ────look──► assign ├─► raft ─► apply ─► events ─► here again
+ *   clients ──complete► put …  ┘
+ *
+ * Every event may be lost: each sweep reads nodes, open executions, waits and the due index from the rows again.
+ */
+import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
+import { rateLimited } from '../base/rate-limited.ts';
+import type { Log, Metrics } from '../base/telemetry.ts';
+import type { Timer } from '../base/time.ts';
+import { jobRow, statusRow } from './applying.ts';
+import { dueItems, type Schedules } from './chain.ts';
+import { type Command, encodeCommand, type FireItem, type Target } from './command.ts';
+import { type Completed, complete } from './complete.ts';
+import { DueIndex } from './due-index.ts';
+import type { StateEvent } from './event.ts';
+import type { Result, Submission } from './intent.ts';
+import { Reservations } from './reservations.ts';
+import { Roster } from './roster.ts';
+import { keys, type NodeRow, type StatusRow, type WaitRow } from './rows.ts';
+import type { Settings } from './settings.ts';
+import type { State } from './state.ts';
+import { scanAll } from './state-scan.ts';
+import { Waiting } from './waiting.ts';
+import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
+
+export type SchedulerMessage =
+  | { readonly type: 'leading'; readonly isLeading: boolean }
+  | { readonly type: 'events'; readonly events: readonly StateEvent[] }
+  /** Which nodes were heard lately; the others get no work. */
+  | { readonly type: 'liveness'; readonly live: readonly string[] }
+  | { readonly type: 'complete'; readonly submission: Submission }
+  | { readonly type: 'look' }
+  | { readonly type: 'sweep'; readonly epoch: number }
+  | { readonly type: 'swept'; readonly epoch: number; readonly found: Found; readonly error: string | null }
+  | { readonly type: 'proposed'; readonly key: string; readonly outcome: AskOutcome<ProposeAnswer | RaftStatus> };
+
+/** What became of a submission at the leader: proposed, answered without an entry, or not taken. */
+export type CompleteAnswer =
+  | { readonly type: 'proposed' }
+  | { readonly type: 'result'; readonly result: Result }
+  | { readonly type: 'later' }
+  | { readonly type: 'refused'; readonly code: 'no-leader' | 'not-leader' | 'overloaded' | 'too-large' };
+
+export interface SchedulerOptions {
+  readonly state: State;
+  readonly schedules: Schedules;
+  readonly raft: ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
+  /** Written at genesis. */
+  readonly genesis: { readonly cluster: string; readonly settings: Settings };
+}
+
+interface Found {
+  readonly nodes: readonly NodeRow[];
+  readonly open: ReadonlyMap<string, string>;
+  readonly waits: ReadonlyMap<string, WaitRow>;
+  readonly due: readonly (readonly [string, number])[];
+  readonly purges: readonly string[];
+  readonly horizonMs: number;
+}
+
+const SWEEP_MS = 5_000;
+/** How far ahead the due index is held in memory; two sweeps. */
+const HORIZON_MS = 10_000;
+/** A new leader says "no target" only after every living node had time to be heard. */
+const SETTLE_MS = 1_500;
+const TARGETS_PER_COMMAND = 1_000;
+const ITEMS_PER_COMMAND = 500;
+const WAITS_PER_LOOK = 1_000;
+const PROPOSE_MS = 5_000;
+const NOISY_LINES_PER_MINUTE = 20;
+/** Node's timers hold at most 2^31 ms; nothing is looked at less often than a sweep. */
+const LOOK_MS_MAX = SWEEP_MS;
+
+export function createSchedulerActor(
+  options: SchedulerOptions,
+): (context: ActorContext<SchedulerMessage, CompleteAnswer>) => Actor<SchedulerMessage, CompleteAnswer> {
+  return (context) => new SchedulerActor(options, context);
+}
+
+class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
+  readonly #options: SchedulerOptions;
+  readonly #context: ActorContext<SchedulerMessage, CompleteAnswer>;
+  readonly #due = new DueIndex();
+  readonly #waiting = new Waiting();
+  readonly #roster = new Roster();
+  readonly #reservations: Reservations;
+  readonly #replies = new Map<string, Reply<CompleteAnswer>>();
+  readonly #metrics: Metrics;
+  /** Missed and skipped instants come in herds: a bounded number of lines a minute. */
+  readonly #noisy: Pick<Log, 'warn'>;
+  #isLeading = false;
+  /** Raised with each change of leadership: what belongs to an older one is void. */
+  #epoch = 0;
+  #leadingSinceMs = 0;
+  #timer: Timer | null = null;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #proposals = 0;
+
+  constructor(options: SchedulerOptions, context: ActorContext<SchedulerMessage, CompleteAnswer>) {
+    this.#options = options;
+    this.#context = context;
+    this.#reservations = new Reservations(this.#roster);
+    this.#metrics = context.metrics;
+    this.#noisy = rateLimited(context.log, context.clock, NOISY_LINES_PER_MINUTE);
+  }
+
+  receive(message: SchedulerMessage, reply: Reply<CompleteAnswer>): void {
+    switch (message.type) {
+      case 'leading':
+        return this.#lead(message.isLeading);
+      case 'events':
+        return this.#hear(message.events);
+      case 'liveness': {
+        const live = new Set(message.live);
+        for (const row of this.#roster.rows) this.#roster.setLive(row.node, live.has(row.node));
+        return this.#lookSoon();
+      }
+      case 'complete':
+        return this.#complete(message.submission, reply);
+      case 'look':
+        this.#timer = null;
+        this.#timerAtMs = Number.POSITIVE_INFINITY;
+        return this.#look();
+      case 'sweep':
+        return this.#sweep(message.epoch);
+      case 'swept':
+        return this.#swept(message);
+      case 'proposed':
+        return this.#proposed(message.key, message.outcome);
+    }
+  }
+
+  #lead(isLeading: boolean): void {
+    this.#isLeading = isLeading;
+    this.#epoch += 1;
+    this.#due.clear();
+    this.#waiting.clear();
+    this.#roster.clear();
+    this.#reservations.clear();
+    for (const reply of this.#replies.values()) reply({ type: 'refused', code: 'not-leader' });
+    this.#replies.clear();
+    if (!isLeading) return;
+    this.#leadingSinceMs = this.#context.clock.monotonic();
+    if (this.#options.state.meta.cluster === '') {
+      const { cluster, settings } = this.#options.genesis;
+      this.#propose('genesis', { type: 'genesis', nowMs: this.#nowMs(), cluster, settings }, 'internal');
+    }
+    this.#sweep(this.#epoch);
+  }
+
+  #hear(events: readonly StateEvent[]): void {
+    if (!this.#isLeading) return;
+    for (const event of events) this.#hearOne(event);
+    this.#lookSoon();
+  }
+
+  #hearOne(event: StateEvent): void {
+    switch (event.type) {
+      case 'due-moved':
+        this.#reservations.release(event.uid);
+        return this.#due.move(event.uid, event.nextMs);
+      case 'job-deleted':
+        this.#reservations.release(event.uid);
+        return this.#due.move(event.uid, null);
+      case 'waiting':
+        return this.#waiting.add(event.wait);
+      case 'wait-ended':
+        this.#reservations.release(keys.wait(event.run, event.ordinal));
+        return this.#waiting.remove(event.run, event.ordinal);
+      case 'assigned':
+        return this.#roster.opened(event.node, event.execution);
+      case 'finished':
+        this.#roster.closed(event.node, event.execution);
+        this.#metrics.count('carillon_executions_total', { outcome: event.outcome });
+        if (event.latenessMs !== null) this.#metrics.observe('carillon_lateness_seconds', event.latenessMs / 1000);
+        return;
+      case 'fired':
+        return this.#countFire(event);
+      case 'run-ended':
+        return this.#logEnd(event);
+      case 'late-finish':
+        return this.#metrics.count('carillon_late_finishes_total');
+      case 'session-opened':
+      case 'session-closed': {
+        const row = this.#options.state.get<NodeRow>(keys.node(event.node));
+        if (row === undefined) return;
+        this.#roster.register(row);
+        // Whoever opened a session was heard just now.
+        return this.#roster.setLive(event.node, event.type === 'session-opened');
+      }
+      case 'answered':
+        return this.#reservations.release(event.scope);
+      case 'purge-left':
+        this.#propose(`purge/${event.uid}`, { type: 'purge', nowMs: this.#nowMs(), uid: event.uid }, 'internal');
+        return;
+      default:
+        return;
+    }
+  }
+
+  #countFire({ uid, outcome, reason, count, firstMs }: Extract<StateEvent, { type: 'fired' }>): void {
+    if (outcome === 'open') return;
+    this.#metrics.count('carillon_fires_total', { outcome, reason }, count);
+    if (outcome === 'ran') return;
+    const job = jobRow(this.#options.state, uid)?.job.name ?? uid;
+    this.#noisy.warn(`${outcome}: ${reason}`, { job, count, scheduled_at: new Date(firstMs).toISOString() });
+  }
+
+  #logEnd({ run, job, state }: Extract<StateEvent, { type: 'run-ended' }>): void {
+    if (state === 'succeeded') this.#context.log.debug('run succeeded', { job, run });
+    else this.#context.log.info(`run ${state}`, { job, run });
+  }
+
+  #look(): void {
+    if (!this.#isLeading) return;
+    const nowMs = this.#nowMs();
+    this.#fireDue(nowMs);
+    this.#placeWaiting(nowMs);
+    this.#expireWaiting(nowMs);
+    this.#lookNext(nowMs);
+  }
+
+  #fireDue(nowMs: number): void {
+    const { state, schedules } = this.#options;
+    let items: FireItem[] = [];
+    let uids: string[] = [];
+    let targets = 0;
+    const flush = () => {
+      if (items.length > 0) this.#proposeFor(uids, { type: 'fire', nowMs, items });
+      items = [];
+      uids = [];
+      targets = 0;
+    };
+    for (const uid of this.#due.take(nowMs, ITEMS_PER_COMMAND)) {
+      const row = jobRow(state, uid);
+      // A job whose fire is on its way comes back with its `due-moved`.
+      if (row === undefined || this.#reservations.has(uid)) continue;
+      const planned = dueItems(schedules, row, statusRow(state, uid), nowMs);
+      if (planned.length === 0) {
+        this.#due.move(uid, statusRow(state, uid).nextMs);
+        continue;
+      }
+      const placed = planned.map((item) => (item.plan === 'run' ? { ...item, targets: this.#place(uid) } : item));
+      if (items.length + placed.length > ITEMS_PER_COMMAND || targets > TARGETS_PER_COMMAND) flush();
+      this.#reservations.hold(
+        uid,
+        placed.flatMap((item) => item.targets),
+        this.#context.clock.monotonic(),
+      );
+      uids.push(uid);
+      items.push(...placed);
+      targets += placed.reduce((sum, item) => sum + item.targets.length, 0);
+    }
+    flush();
+  }
+
+  #place(uid: string): readonly Target[] {
+    const row = jobRow(this.#options.state, uid);
+    if (row === undefined) return [];
+    const placed = this.#roster.place(row.job, this.#options.state.meta.settings.defaultTargets, this.#context.random);
+    return placed.type === 'placed' ? placed.targets : [];
+  }
+
+  #placeWaiting(nowMs: number): void {
+    const { state } = this.#options;
+    const items: { run: string; ordinal: number | null; targets: readonly Target[] }[] = [];
+    let looked = 0;
+    for (const wait of this.#waiting.ready(nowMs)) {
+      if (!this.#roster.hasFreeSlot || looked >= WAITS_PER_LOOK || items.length >= ITEMS_PER_COMMAND) break;
+      looked += 1;
+      const key = keys.wait(wait.run, wait.ordinal);
+      if (this.#reservations.has(key)) continue;
+      const row = jobRow(state, uidOfRun(wait.run));
+      if (row === undefined) continue;
+      const { defaultTargets } = state.meta.settings;
+      const placed =
+        wait.ordinal === null
+          ? this.#roster.place(row.job, defaultTargets, this.#context.random)
+          : this.#roster.placeOne(row.job, wait.node, this.#context.random);
+      if (placed.type !== 'placed') continue;
+      this.#reservations.hold(key, placed.targets, this.#context.clock.monotonic());
+      items.push({ run: wait.run, ordinal: wait.ordinal, targets: placed.targets });
+    }
+    if (items.length === 0) return;
+    this.#proposeFor(
+      items.map((item) => keys.wait(item.run, item.ordinal)),
+      { type: 'assign', nowMs, items },
+    );
+  }
+
+  #expireWaiting(nowMs: number): void {
+    const settled = this.#context.clock.monotonic() - this.#leadingSinceMs >= SETTLE_MS;
+    const over = this.#waiting.expired(nowMs, ITEMS_PER_COMMAND);
+    if (over.length === 0) return;
+    for (const wait of over) this.#waiting.expireAgain(wait, nowMs + SETTLE_MS);
+    if (!settled) return;
+    const waits = over.map(({ run, ordinal }) => ({ run, ordinal }));
+    this.#propose('expire', { type: 'expire', nowMs, waits }, 'internal');
+  }
+
+  #complete(submission: Submission, reply: Reply<CompleteAnswer>): void {
+    if (!this.#isLeading) return reply({ type: 'refused', code: 'not-leader' });
+    const { state, schedules } = this.#options;
+    const completed: Completed = complete(
+      { state, schedules, roster: this.#roster, random: this.#context.random, nowMs: this.#nowMs() },
+      submission,
+    );
+    if (completed.type !== 'command') return reply(completed);
+    const { command, targets } = completed;
+    if ('request' in command) {
+      this.#reservations.hold(command.request.scope, targets, this.#context.clock.monotonic());
+    }
+    const key = this.#propose('request' in command ? command.request.scope : command.type, command, 'client');
+    this.#replies.set(key, reply);
+  }
+
+  #proposeFor(held: readonly string[], command: Command): void {
+    const key = this.#propose('', command, 'internal');
+    this.#reservations.bind(key, held);
+  }
+
+  /** Answers with the key under which the outcome comes back. */
+  #propose(about: string, command: Command, kind: 'client' | 'internal'): string {
+    this.#proposals += 1;
+    const key = `${this.#epoch}/${this.#proposals}/${about}`;
+    const { raft } = this.#options;
+    const request: RaftRequest = { type: 'propose', data: encodeCommand(command), class: kind };
+    this.#context.ask(raft, request, PROPOSE_MS, (outcome) => ({ type: 'proposed', key, outcome }));
+    return key;
+  }
+
+  #proposed(key: string, outcome: AskOutcome<ProposeAnswer | RaftStatus>): void {
+    const reply = this.#replies.get(key);
+    this.#replies.delete(key);
+    if (outcome.type === 'answer' && outcome.answer.type === 'accepted') {
+      this.#reservations.forget(key);
+      return reply?.({ type: 'proposed' });
+    }
+    // Nothing was appended: plan it anew.
+    const about = key.slice(key.indexOf('/', key.indexOf('/') + 1) + 1);
+    for (const held of [...this.#reservations.bound(key), about]) {
+      this.#reservations.release(held);
+      const status = held.includes('/') || held === '' ? undefined : this.#statusOf(held);
+      if (status !== undefined) this.#due.move(held, status.nextMs);
+    }
+    this.#reservations.forget(key);
+    const code = outcome.type === 'answer' && outcome.answer.type === 'refused' ? outcome.answer.code : 'overloaded';
+    reply?.({ type: 'refused', code });
+    if (this.#isLeading) this.#wake(this.#nowMs() + 50);
+  }
+
+  #sweep(epoch: number): void {
+    if (epoch !== this.#epoch || !this.#isLeading) return;
+    const horizonMs = this.#nowMs() + HORIZON_MS;
+    scanFound(this.#options.state, horizonMs, (error, found) => {
+      this.#context.self.send({ type: 'swept', epoch, found, error: error?.message ?? null });
+    });
+    this.#context.after(SWEEP_MS, { type: 'sweep', epoch });
+  }
+
+  #swept({ epoch, found, error }: Extract<SchedulerMessage, { type: 'swept' }>): void {
+    if (epoch !== this.#epoch) return;
+    if (error !== null) throw new Error(`the state could not be read: ${error}`);
+    for (const row of found.nodes) this.#roster.register(row);
+    this.#roster.keepOpen(found.open);
+    this.#waiting.keep(found.waits);
+    this.#due.horizonMs = found.horizonMs;
+    for (const [uid, nextMs] of found.due) this.#due.move(uid, nextMs);
+    this.#reservations.releaseOlderThan(this.#context.clock.monotonic() - SWEEP_MS);
+    for (const uid of found.purges) {
+      this.#propose(`purge/${uid}`, { type: 'purge', nowMs: this.#nowMs(), uid }, 'internal');
+    }
+    this.#lookSoon();
+  }
+
+  #lookSoon(): void {
+    if (this.#isLeading) this.#wake(0);
+  }
+
+  #lookNext(nowMs: number): void {
+    const due = this.#due.peekMs() ?? Number.POSITIVE_INFINITY;
+    const wait = this.#waiting.nextMs() ?? Number.POSITIVE_INFINITY;
+    this.#wake(Math.min(due, wait, nowMs + LOOK_MS_MAX));
+  }
+
+  /** One timer: the earliest wish counts. */
+  #wake(atMs: number): void {
+    if (this.#timerAtMs <= atMs) return;
+    this.#timer?.cancel();
+    this.#timerAtMs = atMs;
+    this.#timer = this.#context.after(Math.max(0, atMs - this.#context.clock.now()), { type: 'look' });
+  }
+
+  #statusOf(uid: string): StatusRow | undefined {
+    return this.#options.state.get<StatusRow>(keys.status(uid));
+  }
+
+  /** Never before logged time, so that a leader whose clock is behind waits instead of turning time back. */
+  #nowMs(): number {
+    return Math.max(this.#context.clock.now(), this.#options.state.meta.loggedMs);
+  }
+}
+
+function scanFound(state: State, horizonMs: number, done: (error: Error | null, found: Found) => void): void {
+  const nodes: NodeRow[] = [];
+  const open = new Map<string, string>();
+  const waits = new Map<string, WaitRow>();
+  const due: [string, number][] = [];
+  const purges: string[] = [];
+  scanAll(
+    state,
+    [
+      ['node/', 'node0'],
+      ['open/', 'open0'],
+      ['wait/', 'wait0'],
+      ['purge/', 'purge0'],
+      ['due/', keys.dueEnd(horizonMs)],
+    ],
+    ({ key, row }) => {
+      if (row.type === 'node') nodes.push(row);
+      else if (row.type === 'open') open.set(key.slice('open/'.length), row.node);
+      else if (row.type === 'wait') waits.set(key, row);
+      else if (row.type === 'purge') purges.push(keys.uidOfPurge(key));
+      else if (row.type === 'due') due.push(keys.partsOfDue(key));
+    },
+    (error) => done(error, { nodes, open, waits, due, purges, horizonMs }),
+  );
+}
+
+function uidOfRun(run: string): string {
+  return run.slice(0, run.lastIndexOf('-'));
+}

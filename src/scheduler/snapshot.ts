@@ -1,0 +1,167 @@
+/**
+ * The durable state as a stream of rows, and back. A received state goes into a storage of its own; only when its row
+ * hash is right does the pointer file name it, and from then on it is the state.
+ */
+import type { Disk } from '../store/disk.ts';
+import type { Row, ScanRange, Storage, StorageSnapshot, Write } from '../store/storage.ts';
+import type { SnapshotMeta, SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/raft-protocol.ts';
+import { decodeRow, keys, type MetaRow } from './rows.ts';
+import { HASH_KEY, hashRow, readMeta, readRowHash, type State } from './state.ts';
+
+const POINTER_FILE = 'state-name';
+const FIRST_NAME = 'state';
+const CHUNK_BYTES = 200 * 1024;
+const ROWS_PER_PAGE = 500;
+const ALL_ROWS = { from: '', to: '\x7f' };
+
+/** The storage that holds the state now, by the pointer file; what an unfinished install left is removed. */
+export async function openStateStorage(disk: Disk): Promise<{ readonly name: string; readonly storage: Storage }> {
+  const pointer = await disk.readFile(POINTER_FILE);
+  const name = pointer === undefined ? FIRST_NAME : Buffer.from(pointer).toString('utf8');
+  for (const other of await disk.storageNames()) {
+    if (other !== name && (other === FIRST_NAME || other.startsWith(`${FIRST_NAME}-`))) await disk.removeStorage(other);
+  }
+  return { name, storage: await disk.openStorage(name) };
+}
+
+/** What the state says of where it stands, for the log. */
+export function stateMeta(storage: Storage): SnapshotMeta {
+  const { appliedIndex, appliedTerm } = readMeta(storage);
+  return { index: appliedIndex, term: appliedTerm };
+}
+
+export function createSnapshotPort(options: {
+  readonly disk: Disk;
+  readonly state: State;
+  /** The state has moved to another storage: second handles must follow. */
+  readonly onReplaced: (name: string) => void;
+}): SnapshotPort {
+  const { disk, state } = options;
+  return {
+    open(done) {
+      const snapshot = state.storage.snapshot();
+      snapshot.scan({ from: keys.meta, to: `${keys.meta}\0`, limit: 1 }, (error, rows) => {
+        const row = rows[0];
+        if (error !== null || row === undefined) {
+          snapshot.close();
+          return done(error ?? new Error('there is no state yet'), null);
+        }
+        done(null, new RowReader(snapshot, decodeRow<MetaRow>(row.value)));
+      });
+    },
+    receive(meta, done) {
+      const name = `${FIRST_NAME}-${meta.index}-${meta.term}`;
+      disk
+        .removeStorage(name)
+        .then(() => disk.openStorage(name))
+        .then(
+          (storage) => done(null, new RowWriter({ ...options, name, storage, meta })),
+          (error: Error) => done(error, null),
+        );
+    },
+  };
+}
+
+class RowReader implements SnapshotReader {
+  readonly meta: SnapshotMeta;
+  readonly #snapshot: StorageSnapshot;
+  #from: string | null = ALL_ROWS.from;
+  #rows: Row[] = [];
+
+  constructor(snapshot: StorageSnapshot, meta: MetaRow) {
+    this.#snapshot = snapshot;
+    this.meta = { index: meta.appliedIndex, term: meta.appliedTerm };
+  }
+
+  next(done: (error: Error | null, chunk: Uint8Array | null) => void): void {
+    if (this.#rows.length > 0) return done(null, this.#take());
+    if (this.#from === null) return done(null, null);
+    const range: ScanRange = { from: this.#from, to: ALL_ROWS.to, limit: ROWS_PER_PAGE };
+    this.#snapshot.scan(range, (error, rows) => {
+      if (error !== null) return done(error, null);
+      const last = rows.at(-1);
+      this.#from = last === undefined || rows.length < ROWS_PER_PAGE ? null : `${last.key}\0`;
+      this.#rows = [...rows];
+      done(null, rows.length === 0 ? null : this.#take());
+    });
+  }
+
+  close(): void {
+    this.#snapshot.close();
+  }
+
+  /** As many rows as fit a chunk, at least one: `u32 key length, key, u32 value length, value` each. */
+  #take(): Uint8Array {
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    let count = 0;
+    for (const { key, value } of this.#rows) {
+      if (count > 0 && bytes + value.length + key.length > CHUNK_BYTES) break;
+      const head = Buffer.alloc(8 + key.length);
+      head.writeUInt32BE(key.length, 0);
+      head.write(key, 4, 'latin1');
+      head.writeUInt32BE(value.length, 4 + key.length);
+      parts.push(head, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+      bytes += head.length + value.length;
+      count += 1;
+    }
+    this.#rows = this.#rows.slice(count);
+    return Buffer.concat(parts);
+  }
+}
+
+interface Receiving {
+  readonly disk: Disk;
+  readonly state: State;
+  readonly onReplaced: (name: string) => void;
+  readonly name: string;
+  readonly storage: Storage;
+  readonly meta: SnapshotMeta;
+}
+
+class RowWriter implements SnapshotWriter {
+  readonly #receiving: Receiving;
+  #rowHash = 0;
+
+  constructor(receiving: Receiving) {
+    this.#receiving = receiving;
+  }
+
+  write(chunk: Uint8Array, done: (error: Error | null) => void): void {
+    const batch: Write[] = [];
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    for (let offset = 0; offset < bytes.length; ) {
+      const keyEnd = offset + 4 + bytes.readUInt32BE(offset);
+      const key = bytes.toString('latin1', offset + 4, keyEnd);
+      const valueEnd = keyEnd + 4 + bytes.readUInt32BE(keyEnd);
+      const value = bytes.subarray(keyEnd + 4, valueEnd);
+      batch.push({ type: 'put', key, value });
+      if (key !== keys.meta && key !== HASH_KEY) this.#rowHash = (this.#rowHash + hashRow(key, value)) >>> 0;
+      offset = valueEnd;
+    }
+    this.#receiving.storage.write(batch, done);
+  }
+
+  finish(done: (error: Error | null) => void): void {
+    const { disk, state, storage, meta, name, onReplaced } = this.#receiving;
+    const found = stateMeta(storage);
+    if (found.index !== meta.index || readRowHash(storage) !== this.#rowHash) {
+      return done(new Error(`the state for index ${meta.index} arrived damaged`));
+    }
+    disk.replaceFile(POINTER_FILE, Buffer.from(name)).then(
+      () => {
+        const old = state.storage;
+        state.replaceStorage(storage);
+        onReplaced(name);
+        done(null);
+        // Readers with a handle of their own keep theirs until they have followed.
+        void old.close();
+      },
+      (error: Error) => done(error),
+    );
+  }
+
+  abort(): void {
+    void this.#receiving.storage.close();
+  }
+}

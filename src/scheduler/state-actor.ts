@@ -1,0 +1,196 @@
+/**
+ * Runs the state machine: applies what raft commits, in slices, so that ticks and heartbeats run in between; writes the
+ * changed rows behind it, one synced batch at a time; tells the others what has happened.
+ */
+import type { Actor, ActorContext, ActorRef } from '../actors/actor.ts';
+import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role } from '../raft/raft-protocol.ts';
+import { apply } from './apply.ts';
+import { decodeCommand } from './command.ts';
+import type { StateEvent } from './event.ts';
+import type { State } from './state.ts';
+
+export type StateMessage =
+  | RaftEvent
+  | { readonly type: 'continue' }
+  | { readonly type: 'flushed'; readonly index: number; readonly error: string | null };
+
+/** How far this server is: for reads that wait, and for `/readyz`. */
+export interface Progress {
+  readonly type: 'progress';
+  readonly appliedIndex: number;
+  /** On disk, so that a second handle sees it. */
+  readonly storedIndex: number;
+  readonly loggedMs: number;
+  readonly role: Role;
+  readonly isReady: boolean;
+  readonly term: number;
+  readonly leader: string | null;
+  /** Where the state lies on disk; changes when a snapshot is installed. */
+  readonly storageName: string;
+}
+
+export interface LeadingMessage {
+  readonly type: 'leading';
+  readonly isLeading: boolean;
+}
+
+export interface EventsMessage {
+  readonly type: 'events';
+  readonly events: readonly StateEvent[];
+}
+
+export interface StateOptions {
+  readonly state: State;
+  readonly storageName: () => string;
+  readonly raft: () => ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
+  /** Work on a leader only: scheduler and dispatcher. */
+  readonly leaders: () => readonly ActorRef<LeadingMessage | EventsMessage, unknown>[];
+  /** Whoever answers clients here: hears events on every server, and progress. */
+  readonly answering: () => readonly ActorRef<EventsMessage | Progress, unknown>[];
+  /** After each entry; the simulator checks its invariants here. */
+  readonly onApplied?: (entry: Entry, events: readonly StateEvent[]) => void;
+}
+
+/** No slice of applying holds up its thread for longer. */
+const SLICE_MS = 5;
+const ENTRIES_BETWEEN_LOOKS = 16;
+
+export function createStateActor(options: StateOptions): (context: ActorContext<StateMessage>) => Actor<StateMessage> {
+  return (context) => new StateActor(options, context);
+}
+
+class StateActor implements Actor<StateMessage> {
+  readonly #options: StateOptions;
+  readonly #context: ActorContext<StateMessage>;
+  readonly #queue: Entry[] = [];
+  #next = 0;
+  #role: Extract<RaftEvent, { type: 'role' }> = { type: 'role', role: 'follower', term: 0, leader: null, isReady: false };
+  /** Holds a role back until everything committed before it is applied. */
+  #nextRole: Extract<RaftEvent, { type: 'role' }> | null = null;
+  #isContinuing = false;
+  #isFlushing = false;
+  #storedIndex: number;
+
+  constructor(options: StateOptions, context: ActorContext<StateMessage>) {
+    this.#options = options;
+    this.#context = context;
+    this.#storedIndex = options.state.meta.appliedIndex;
+  }
+
+  receive(message: StateMessage): void {
+    switch (message.type) {
+      case 'committed':
+        for (const entry of message.entries) this.#queue.push(entry);
+        return this.#work();
+      case 'continue':
+        this.#isContinuing = false;
+        return this.#work();
+      case 'role':
+        this.#nextRole = message;
+        return this.#work();
+      case 'installed':
+        return this.#installed(message.index);
+      case 'flushed':
+        return this.#flushed(message);
+    }
+  }
+
+  #work(): void {
+    if (this.#isContinuing) return;
+    const events = this.#applySlice();
+    if (this.#next < this.#queue.length) {
+      this.#isContinuing = true;
+      this.#context.self.send({ type: 'continue' });
+    } else {
+      this.#queue.length = 0;
+      this.#next = 0;
+    }
+    this.#tell(events);
+    this.#flush();
+  }
+
+  #applySlice(): StateEvent[] {
+    const { state, onApplied } = this.#options;
+    const { clock } = this.#context;
+    const startMs = clock.monotonic();
+    const all: StateEvent[] = [];
+    const first = this.#next;
+    while (this.#next < this.#queue.length) {
+      const entry = this.#queue[this.#next] as Entry;
+      this.#next += 1;
+      if (entry.index <= state.meta.appliedIndex) continue;
+      const command = entry.kind === 'command' ? decodeCommand(entry.data) : null;
+      const events = apply(state, entry, command);
+      onApplied?.(entry, events);
+      for (const event of events) all.push(event);
+      const looks = (this.#next - first) % ENTRIES_BETWEEN_LOOKS === 0;
+      if (looks && clock.monotonic() - startMs >= SLICE_MS) break;
+    }
+    if (this.#next > first) this.#options.raft().send({ type: 'applied', index: state.meta.appliedIndex });
+    return all;
+  }
+
+  #tell(events: readonly StateEvent[]): void {
+    const wasLeading = isLeading(this.#role);
+    const role = this.#next < this.#queue.length ? null : this.#nextRole;
+    if (role !== null) {
+      this.#role = role;
+      this.#nextRole = null;
+    }
+    this.#tellProgress();
+    if (events.length > 0) {
+      for (const ref of this.#options.answering()) ref.send({ type: 'events', events });
+      if (wasLeading) for (const ref of this.#options.leaders()) ref.send({ type: 'events', events });
+    }
+    if (isLeading(this.#role) !== wasLeading) {
+      for (const ref of this.#options.leaders()) ref.send({ type: 'leading', isLeading: isLeading(this.#role) });
+    }
+  }
+
+  #flush(): void {
+    const { state } = this.#options;
+    const index = state.meta.appliedIndex;
+    if (this.#isFlushing || index === this.#storedIndex) return;
+    this.#isFlushing = true;
+    state.flush((error) => {
+      this.#context.self.send({ type: 'flushed', index, error: error?.message ?? null });
+    });
+  }
+
+  #flushed({ index, error }: Extract<StateMessage, { type: 'flushed' }>): void {
+    if (error !== null) throw new Error(`the state could not be written: ${error}`);
+    this.#isFlushing = false;
+    this.#storedIndex = Math.max(this.#storedIndex, index);
+    this.#options.raft().send({ type: 'stored', index: this.#storedIndex });
+    this.#tellProgress();
+    this.#flush();
+  }
+
+  #installed(index: number): void {
+    this.#queue.length = 0;
+    this.#next = 0;
+    this.#storedIndex = index;
+    this.#tellProgress();
+  }
+
+  #tellProgress(): void {
+    const { meta } = this.#options.state;
+    const { role, isReady, term, leader } = this.#role;
+    const progress: Progress = {
+      type: 'progress',
+      appliedIndex: meta.appliedIndex,
+      storedIndex: this.#storedIndex,
+      loggedMs: meta.loggedMs,
+      role,
+      isReady,
+      term,
+      leader,
+      storageName: this.#options.storageName(),
+    };
+    for (const ref of this.#options.answering()) ref.send(progress);
+  }
+}
+
+function isLeading(role: Extract<RaftEvent, { type: 'role' }>): boolean {
+  return role.role === 'leader' && role.isReady;
+}

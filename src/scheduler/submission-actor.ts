@@ -1,0 +1,269 @@
+/**
+ * Takes what clients want, on any server: hands it to the leader, answers after this server's own apply. A call that
+ * got lost with a leader is handed on again under its request id, so it has one effect. It also tells those who wait
+ * for a run how it ended.
+ *
+ *   submit ──► here ──► (leader's submission actor) ──► scheduler ──► raft ──► … ──► answered (own apply) ──► reply
+ */
+import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
+import { parseRunId } from '../jobs/ids.ts';
+import { isFinished } from '../jobs/run.ts';
+import type { StateEvent } from './event.ts';
+import type { FinishedRun, Result, Submission } from './intent.ts';
+import { finishedRun } from './reader.ts';
+import { requestKey } from './requests.ts';
+import { keys, type RunRow } from './rows.ts';
+import type { CompleteAnswer, SchedulerMessage } from './scheduler-actor.ts';
+import type { State } from './state.ts';
+import type { Progress } from './state-actor.ts';
+import { Watchers } from './watchers.ts';
+
+/** Between submission actors of two servers. */
+export type ForwardMessage =
+  | { readonly type: 'forward'; readonly submission: Submission }
+  | { readonly type: 'forward-answer'; readonly scope: string; readonly answer: CompleteAnswer };
+
+export type SubmissionMessage =
+  /** Asked: {@link SubmitAnswer}. */
+  | { readonly type: 'submit'; readonly submission: Submission }
+  /** Asked: {@link WaitAnswer}; the ask's own deadline bounds the wait. */
+  | { readonly type: 'wait-run'; readonly run: string; readonly timeoutMs: number }
+  | { readonly type: 'events'; readonly events: readonly StateEvent[] }
+  | Progress
+  | { readonly type: 'forwarded'; readonly from: string; readonly message: ForwardMessage }
+  | { readonly type: 'completed'; readonly scope: string; readonly outcome: AskOutcome<CompleteAnswer> }
+  | { readonly type: 'completed-for'; readonly server: string; readonly scope: string; readonly outcome: AskOutcome<CompleteAnswer> }
+  | { readonly type: 'beat' };
+
+export type SubmitAnswer =
+  | { readonly type: 'done'; readonly result: Result; readonly index: number }
+  | { readonly type: 'failed'; readonly code: 'no-leader' | 'outcome-unknown' | 'overloaded'; readonly message: string };
+
+export type WaitAnswer = { readonly type: 'waited'; readonly finished: FinishedRun | null };
+
+export interface SubmissionOptions {
+  readonly node: string;
+  readonly state: State;
+  readonly scheduler: ActorRef<SchedulerMessage, CompleteAnswer>;
+  /** To the submission actor of another server; may get lost. */
+  readonly toServer: (server: string, message: ForwardMessage) => void;
+}
+
+interface Pending {
+  readonly submission: Submission;
+  readonly bodyHash: string;
+  readonly replies: Reply<SubmitAnswer | WaitAnswer>[];
+  readonly sinceMs: number;
+  /** When to hand it on again, monotonic. */
+  sendAtMs: number;
+  /** Whether a leader may have proposed it: from then on its fate is unknown until it is answered. */
+  wasTaken: boolean;
+}
+
+const PENDING_MAX = 10_000;
+/** No leader for so long: the client is told, and nothing was proposed. */
+const NO_LEADER_MS = 5_000;
+/** Proposed and not answered for so long: nobody can say what will become of it. */
+const UNKNOWN_MS = 10_000;
+const RESEND_MS = 1_000;
+const LATER_MS = 30;
+const BEAT_MS = 50;
+
+export function createSubmissionActor(
+  options: SubmissionOptions,
+): (context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>) => Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
+  return (context) => new SubmissionActor(options, context);
+}
+
+class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
+  readonly #options: SubmissionOptions;
+  readonly #context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly #pending = new Map<string, Pending>();
+  readonly #watchers: Watchers;
+  #leader: string | null = null;
+  #isBeating = false;
+
+  constructor(
+    options: SubmissionOptions,
+    context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>,
+  ) {
+    this.#options = options;
+    this.#context = context;
+    this.#watchers = new Watchers();
+  }
+
+  receive(message: SubmissionMessage, reply: Reply<SubmitAnswer | WaitAnswer>): void {
+    switch (message.type) {
+      case 'submit':
+        return this.#submit(message.submission, reply);
+      case 'wait-run':
+        return this.#waitRun(message.run, message.timeoutMs, reply);
+      case 'events':
+        for (const event of message.events) this.#hear(event);
+        return;
+      case 'progress':
+        return this.#follow(message);
+      case 'forwarded':
+        return this.#forwarded(message.from, message.message);
+      case 'completed':
+        return this.#completed(message.scope, answerOf(message.outcome));
+      case 'completed-for': {
+        const answer = answerOf(message.outcome);
+        return this.#options.toServer(message.server, { type: 'forward-answer', scope: message.scope, answer });
+      }
+      case 'beat':
+        this.#isBeating = false;
+        return this.#beat();
+    }
+  }
+
+  #submit(submission: Submission, reply: Reply<SubmitAnswer | WaitAnswer>): void {
+    const { scope, bodyHash } = requestKey(submission);
+    const known = this.#pending.get(scope);
+    if (known !== undefined) {
+      if (known.bodyHash === bodyHash) known.replies.push(reply);
+      else reply({ type: 'done', result: REUSED, index: this.#options.state.meta.appliedIndex });
+      return;
+    }
+    if (this.#pending.size >= PENDING_MAX) {
+      reply({ type: 'failed', code: 'overloaded', message: `${PENDING_MAX} calls wait on this server: try again later` });
+      return;
+    }
+    const nowMs = this.#context.clock.monotonic();
+    const pending = { submission, bodyHash, replies: [reply], sinceMs: nowMs, sendAtMs: nowMs, wasTaken: false };
+    this.#pending.set(scope, pending);
+    this.#send(scope, pending);
+    this.#keepBeating();
+  }
+
+  #send(scope: string, pending: Pending): void {
+    const { node, scheduler, toServer } = this.#options;
+    pending.sendAtMs = this.#context.clock.monotonic() + RESEND_MS;
+    if (this.#leader === null) return;
+    if (this.#leader !== node) {
+      // It may be proposed there without our hearing of it.
+      pending.wasTaken = true;
+      return toServer(this.#leader, { type: 'forward', submission: pending.submission });
+    }
+    this.#context.ask(scheduler, { type: 'complete', submission: pending.submission }, UNKNOWN_MS, (outcome) => ({
+      type: 'completed',
+      scope,
+      outcome,
+    }));
+  }
+
+  #completed(scope: string, answer: CompleteAnswer): void {
+    const pending = this.#pending.get(scope);
+    if (pending === undefined) return;
+    switch (answer.type) {
+      case 'proposed':
+        pending.wasTaken = true;
+        return;
+      case 'result':
+        return this.#finish(scope, { type: 'done', result: answer.result, index: this.#options.state.meta.appliedIndex });
+      case 'later':
+        pending.sendAtMs = this.#context.clock.monotonic() + LATER_MS;
+        return;
+      case 'refused':
+        if (answer.code === 'overloaded' && !pending.wasTaken) {
+          const message = 'the log is full of proposals that are not committed yet: try again later';
+          return this.#finish(scope, { type: 'failed', code: 'overloaded', message });
+        }
+        pending.sendAtMs = this.#context.clock.monotonic() + LATER_MS;
+        return;
+    }
+  }
+
+  #forwarded(from: string, message: ForwardMessage): void {
+    if (message.type === 'forward-answer') return this.#completed(message.scope, message.answer);
+    const { scope } = requestKey(message.submission);
+    const request: SchedulerMessage = { type: 'complete', submission: message.submission };
+    this.#context.ask(this.#options.scheduler, request, UNKNOWN_MS, (outcome) => ({
+      type: 'completed-for',
+      server: from,
+      scope,
+      outcome,
+    }));
+  }
+
+  #hear(event: StateEvent): void {
+    if (event.type === 'answered') {
+      const pending = this.#pending.get(event.scope);
+      if (pending === undefined) return;
+      if (event.isStale) return this.#send(event.scope, pending);
+      return this.#finish(event.scope, {
+        type: 'done',
+        result: event.result,
+        index: this.#options.state.meta.appliedIndex,
+      });
+    }
+    if (event.type === 'run-ended') {
+      return this.#watchers.tell(event.run, () => event.last ?? this.#finishedRun(event.run) ?? null);
+    }
+    if (event.type === 'job-deleted') this.#watchers.tellJob(event.uid);
+  }
+
+  #finish(scope: string, answer: SubmitAnswer): void {
+    const pending = this.#pending.get(scope);
+    this.#pending.delete(scope);
+    for (const reply of pending?.replies ?? []) reply(answer);
+  }
+
+  #waitRun(run: string, timeoutMs: number, reply: Reply<SubmitAnswer | WaitAnswer>): void {
+    const known = this.#finishedRun(run);
+    if (known === undefined || isFinished(known.run.state)) {
+      return reply({ type: 'waited', finished: known ?? null });
+    }
+    const untilMs = this.#context.clock.monotonic() + timeoutMs;
+    const isKept = this.#watchers.add(run, untilMs, (finished) => reply({ type: 'waited', finished }));
+    if (!isKept) reply({ type: 'failed', code: 'overloaded', message: 'too many calls wait for runs: ask without waiting' });
+    this.#keepBeating();
+  }
+
+  #finishedRun(run: string): FinishedRun | undefined {
+    const parts = parseRunId(run);
+    const { state } = this.#options;
+    const row = parts && state.get<RunRow>(keys.run(parts.uid, `${parts.cause}${parts.key}`));
+    return parts && row && finishedRun(state, parts.uid, row);
+  }
+
+  #follow(progress: Progress): void {
+    const leader = progress.leader === this.#options.node && !progress.isReady ? null : progress.leader;
+    if (leader === this.#leader) return;
+    this.#leader = leader;
+    if (leader === null) return;
+    for (const [scope, pending] of this.#pending) this.#send(scope, pending);
+  }
+
+  #beat(): void {
+    const nowMs = this.#context.clock.monotonic();
+    for (const [scope, pending] of this.#pending) {
+      const waitedMs = nowMs - pending.sinceMs;
+      if (!pending.wasTaken && waitedMs >= NO_LEADER_MS) {
+        const message = 'no server leads at the moment: the call was not carried out, try again in a few seconds';
+        this.#finish(scope, { type: 'failed', code: 'no-leader', message });
+      } else if (waitedMs >= UNKNOWN_MS) {
+        const message = 'the call was handed on and not answered: repeat it with the same request id to learn its outcome';
+        this.#finish(scope, { type: 'failed', code: 'outcome-unknown', message });
+      } else if (nowMs >= pending.sendAtMs) this.#send(scope, pending);
+    }
+    this.#watchers.dropOverdue(nowMs);
+    this.#keepBeating();
+  }
+
+  #keepBeating(): void {
+    if (this.#isBeating || (this.#pending.size === 0 && this.#watchers.size === 0)) return;
+    this.#isBeating = true;
+    this.#context.after(BEAT_MS, { type: 'beat' });
+  }
+}
+
+const REUSED: Result = {
+  type: 'refused',
+  code: 'request-id-reused',
+  message: 'this request id is in use with another body: use a new id for a new request',
+};
+
+function answerOf(outcome: AskOutcome<CompleteAnswer>): CompleteAnswer {
+  return outcome.type === 'answer' ? outcome.answer : { type: 'refused', code: 'overloaded' };
+}

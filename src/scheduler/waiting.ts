@@ -1,0 +1,83 @@
+/** The leader's list of what waits for a place: oldest first, retries once their delay is over, and what has waited too long. */
+import { Heap } from '../base/heap.ts';
+import { keys, type WaitRow } from './rows.ts';
+
+interface Alarm {
+  readonly key: string;
+  readonly atMs: number;
+}
+
+export class Waiting {
+  readonly #waits = new Map<string, WaitRow>();
+  readonly #starts = new Heap<Alarm>((left, right) => left.atMs < right.atMs);
+  readonly #ends = new Heap<Alarm>((left, right) => left.atMs < right.atMs);
+  /** May be placed now, in the order in which they came or became ready. */
+  readonly #ready = new Set<string>();
+
+  get size(): number {
+    return this.#waits.size;
+  }
+
+  add(wait: WaitRow): void {
+    const key = keys.wait(wait.run, wait.ordinal);
+    if (this.#waits.has(key)) return;
+    this.#waits.set(key, wait);
+    if (wait.fromMs === 0) this.#ready.add(key);
+    else this.#starts.push({ key, atMs: wait.fromMs });
+    this.#ends.push({ key, atMs: wait.untilMs });
+  }
+
+  remove(run: string, ordinal: number | null): void {
+    const key = keys.wait(run, ordinal);
+    this.#waits.delete(key);
+    this.#ready.delete(key);
+  }
+
+  /** Exactly these wait now, as a sweep of the rows has found. */
+  keep(found: ReadonlyMap<string, WaitRow>): void {
+    for (const [key, wait] of this.#waits) if (!found.has(key)) this.remove(wait.run, wait.ordinal);
+    for (const wait of found.values()) this.add(wait);
+  }
+
+  *ready(nowMs: number): Iterable<WaitRow> {
+    for (let first = this.#starts.peek(); first !== undefined && first.atMs <= nowMs; first = this.#starts.peek()) {
+      this.#starts.pop();
+      if (this.#waits.has(first.key)) this.#ready.add(first.key);
+    }
+    for (const key of this.#ready) yield this.#waits.get(key) as WaitRow;
+  }
+
+  /** Those whose time is over, at most so many; they stay until an entry has ended them. */
+  expired(nowMs: number, max: number): WaitRow[] {
+    const over: WaitRow[] = [];
+    while (over.length < max) {
+      const first = this.#ends.peek();
+      if (first === undefined || first.atMs > nowMs) break;
+      this.#ends.pop();
+      const wait = this.#waits.get(first.key);
+      if (wait !== undefined) over.push(wait);
+    }
+    return over;
+  }
+
+  /** Puts one back whose end could not be proposed. */
+  expireAgain(wait: WaitRow, atMs: number): void {
+    const key = keys.wait(wait.run, wait.ordinal);
+    if (this.#waits.has(key)) this.#ends.push({ key, atMs });
+  }
+
+  /** When the list must be looked at next, or null. */
+  nextMs(): number | null {
+    const start = this.#starts.peek()?.atMs ?? Number.POSITIVE_INFINITY;
+    const end = this.#ends.peek()?.atMs ?? Number.POSITIVE_INFINITY;
+    const next = Math.min(start, end);
+    return next === Number.POSITIVE_INFINITY ? null : next;
+  }
+
+  clear(): void {
+    this.#waits.clear();
+    this.#ready.clear();
+    this.#starts.clear();
+    this.#ends.clear();
+  }
+}

@@ -1,0 +1,223 @@
+import { ClassicLevel, type Snapshot } from 'classic-level';
+import { CodedError } from '../base/errors.ts';
+import { assertBatch, type Row, type ScanRange, type Storage, type StorageSnapshot, type Write } from './storage.ts';
+
+/**
+ * Opens the LevelDB in `directory`, making it if it is missing. A second open in this process, from any thread, shares
+ * the database; one from another process is refused. A thread that only reads opens it in the same way.
+ */
+export async function openLevelStorage(directory: string): Promise<Storage> {
+  const level = new ClassicLevel<string, Uint8Array>(directory, {
+    keyEncoding: 'utf8',
+    valueEncoding: 'view',
+    multithreading: true,
+  });
+  try {
+    await level.open();
+  } catch (error) {
+    throw openError(directory, error);
+  }
+  return new LevelStorage(level);
+}
+
+/**
+ * One synced batch is in flight at a time. Those that come meanwhile wait and are joined into the next (group commit),
+ * so that one fsync serves many callers. Never an unsynced batch: LevelDB may keep a later synced one and lose it.
+ */
+class LevelStorage implements Storage {
+  readonly #level: ClassicLevel<string, Uint8Array>;
+  #waiting: WaitingBatch[] = [];
+  #waitingBytes = 0;
+  #isWriting = false;
+  #closing: Promise<void> | undefined;
+  #failure: CodedError | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(level: ClassicLevel<string, Uint8Array>) {
+    this.#level = level;
+  }
+
+  get(key: string): Uint8Array | undefined {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    try {
+      return this.#level.getSync(key);
+    } catch (error) {
+      throw this.#fail('read', error);
+    }
+  }
+
+  scan(range: ScanRange, done: (error: Error | null, rows: readonly Row[]) => void): void {
+    this.#scan(range, undefined, done);
+  }
+
+  write(batch: readonly Write[], done: (error: Error | null) => void): void {
+    assertBatch(batch);
+    const bytes = sizeOf(batch);
+    const refusal = this.#refusal() ?? this.#overload(bytes);
+    if (refusal !== undefined) {
+      setImmediate(done, refusal);
+      return;
+    }
+    this.#waiting.push({ batch, bytes, done });
+    this.#waitingBytes += bytes;
+    if (!this.#isWriting) void this.#writeWaiting();
+  }
+
+  snapshot(): StorageSnapshot {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+    const snapshot = this.#level.snapshot();
+    let isOpen = true;
+    return {
+      scan: (range, done) => {
+        if (isOpen) this.#scan(range, snapshot, done);
+        else setImmediate(done, new CodedError('stopped', `a snapshot of ${this.#level.location} is closed`), []);
+      },
+      close: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        // It waits for scans that are under way; after that LevelDB only drops a reference, which cannot fail.
+        void snapshot.close();
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#isWriting) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    await this.#level.close();
+  }
+
+  /** Writes until nothing waits. A `done` that throws is our bug and ends the process as an unhandled rejection. */
+  async #writeWaiting(): Promise<void> {
+    this.#isWriting = true;
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      const error = this.#failure ?? (await this.#writeGroup(group));
+      for (const { done } of group) done(error);
+    }
+    this.#isWriting = false;
+    this.#onIdle?.();
+  }
+
+  async #writeGroup(group: readonly WaitingBatch[]): Promise<CodedError | null> {
+    const operations: LevelOperation[] = [];
+    for (const { batch } of group) {
+      for (const write of batch) operations.push(write.type === 'put' ? write : { type: 'del', key: write.key });
+    }
+    try {
+      await this.#level.batch(operations, SYNCED);
+      return null;
+    } catch (error) {
+      return this.#fail('write', error);
+    }
+  }
+
+  /** The oldest batches that fit into one group; always at least one, however large. */
+  #takeGroup(): WaitingBatch[] {
+    let count = 0;
+    let groupBytes = 0;
+    for (const { bytes } of this.#waiting) {
+      groupBytes += bytes;
+      if (count > 0 && groupBytes > GROUP_BYTES_MAX) break;
+      count += 1;
+    }
+    const group = this.#waiting.splice(0, count);
+    for (const { bytes } of group) this.#waitingBytes -= bytes;
+    return group;
+  }
+
+  /** A queue this long means that the disk cannot keep up: the batch is refused whole, those before it stand. */
+  #overload(bytes: number): CodedError | undefined {
+    if (this.#waiting.length === 0 || this.#waitingBytes + bytes <= WAITING_BYTES_MAX) return undefined;
+    return new CodedError(
+      'overloaded',
+      `${this.#waiting.length} batches wait to be written to ${this.#level.location}`,
+    );
+  }
+
+  #scan(
+    range: ScanRange,
+    snapshot: Snapshot | undefined,
+    done: (error: Error | null, rows: readonly Row[]) => void,
+  ): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) {
+      setImmediate(done, refusal, []);
+      return;
+    }
+    const { from, to, limit, reverse = false } = range;
+    const options = { gte: from, lt: to, limit, reverse, highWaterMarkBytes: SCAN_BYTES };
+    const iterator = this.#level.iterator(snapshot === undefined ? options : { ...options, snapshot });
+    iterator.all().then(
+      (entries) =>
+        done(
+          null,
+          entries.map(([key, value]) => ({ key, value })),
+        ),
+      (error: unknown) => done(this.#closing !== undefined ? this.#closedError() : this.#fail('read', error), []),
+    );
+  }
+
+  #refusal(): CodedError | undefined {
+    return this.#failure ?? (this.#closing !== undefined ? this.#closedError() : undefined);
+  }
+
+  #closedError(): CodedError {
+    return new CodedError('stopped', `storage ${this.#level.location} is closed`);
+  }
+
+  /** The first error decides: what LevelDB says after a failed write is not to be trusted. */
+  #fail(action: 'read' | 'write', cause: unknown): CodedError {
+    const message = `cannot ${action} ${this.#level.location}: ${reasonOf(cause)}`;
+    this.#failure ??= new CodedError('storage-failed', message, { cause });
+    return this.#failure;
+  }
+}
+
+const SYNCED = { sync: true } as const;
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+const WAITING_BYTES_MAX = 256 * 1024 * 1024;
+/** What a write costs beside key and value, so that many small ones count as well. */
+const WRITE_OVERHEAD_BYTES = 64;
+/** LevelDB hands rows over in pieces of this size; its own default of 16 KiB costs a thread switch per 16 KiB. */
+const SCAN_BYTES = 256 * 1024;
+
+type LevelOperation =
+  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
+  | { readonly type: 'del'; readonly key: string };
+
+interface WaitingBatch {
+  readonly batch: readonly Write[];
+  readonly bytes: number;
+  readonly done: (error: Error | null) => void;
+}
+
+function sizeOf(batch: readonly Write[]): number {
+  let bytes = 0;
+  for (const write of batch) {
+    bytes += WRITE_OVERHEAD_BYTES + write.key.length + (write.type === 'put' ? write.value.byteLength : 0);
+  }
+  return bytes;
+}
+
+function openError(directory: string, error: unknown): CodedError {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+  if (code === 'LEVEL_LOCKED') {
+    return new CodedError('directory-unusable', `${directory} is in use by another process`, { cause });
+  }
+  if (code === 'LEVEL_CORRUPTION') {
+    return new CodedError('storage-failed', `${directory} is damaged: ${reasonOf(cause)}`, { cause });
+  }
+  return new CodedError('directory-unusable', `cannot open ${directory}: ${reasonOf(cause)}`, { cause });
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,263 @@
+/**
+ * Scenarios in the manner of etcd's `interaction` tests: a text file of commands, each followed by `----` and what is
+ * seen. Run with `REWRITE=1` to write down what is seen now; then read the difference.
+ *
+ *   add-nodes N [election-ticks=6] [inflight=64] [append-bytes=N] [quota=N]   lines `ID terms=1,1,2 [term=3]` give logs
+ *   campaign ID | elect ID (campaign and stabilize, in silence) | tick ID N | tick-election ID | propose ID TEXT…
+ *   ready ID           take what the core asks for; the write waits
+ *   append ID          make the oldest waiting write durable, its answers leave
+ *   deliver ID [from=ID] [drop]                                        messages on their way to ID
+ *   stabilize [ID…]    all of these, for these nodes, until nothing moves
+ *   compact ID INDEX | uncache ID INDEX | unreachable ID PEER | send-snapshot FROM TO [INDEX] | fail-snapshot FROM TO
+ *   status ID | raft-log ID
+ */
+import assert from 'node:assert/strict';
+import { CoreNode, entriesOf } from './core-node.ts';
+import type { RaftLimits } from '../../src/raft/state.ts';
+import type { AppendWork, LogEntry, Message, Ready } from '../../src/raft/types.ts';
+
+/** The text with the output of each command as it is now. */
+export function runScenario(text: string): string {
+  const scenario = new Scenario();
+  return text
+    .split(/\n{2,}/)
+    .map((block) => block.trim())
+    .filter((block) => block !== '')
+    .map((block) => runBlock(scenario, block))
+    .join('\n\n')
+    .concat('\n');
+}
+
+function runBlock(scenario: Scenario, block: string): string {
+  const input = block.split(/^----$/m)[0]?.trimEnd() ?? '';
+  const lines = input.split('\n').filter((line) => !line.startsWith('#'));
+  if (lines.length === 0) return input;
+  scenario.run(lines[0] as string, lines.slice(1));
+  const output = scenario.takeOutput();
+  return `${input}\n----\n${output === '' ? 'ok' : output}`;
+}
+
+class Scenario {
+  readonly #nodes = new Map<string, CoreNode>();
+  readonly #writes = new Map<string, AppendWork[]>();
+  #messages: Message[] = [];
+  #lines: string[] = [];
+
+  takeOutput(): string {
+    const output = this.#lines.join('\n');
+    this.#lines = [];
+    return output;
+  }
+
+  run(line: string, body: readonly string[]): void {
+    const words = line.split(/\s+/);
+    const [command, ...rest] = words;
+    const id = rest[0] ?? '';
+    switch (command) {
+      case 'add-nodes':
+        return this.#addNodes(Number(id), optionsOf(rest), body);
+      case 'campaign':
+        if (!this.#node(id).raft.campaign()) this.#say('refused');
+        return;
+      case 'elect':
+        this.#node(id).raft.campaign();
+        this.#stabilize([...this.#nodes.keys()]);
+        this.#lines = [];
+        return this.#status(id);
+      case 'tick':
+        return this.#node(id).tick(Number(rest[1]));
+      case 'tick-election':
+        return this.#node(id).tickElection();
+      case 'propose':
+        return this.#propose(id, rest.slice(1));
+      case 'ready':
+        this.#ready(id);
+        return;
+      case 'append':
+        this.#append(id);
+        return;
+      case 'deliver':
+        this.#deliver(id, optionsOf(rest).get('from'), rest.includes('drop'));
+        return;
+      case 'stabilize':
+        return this.#stabilize(rest.length === 0 ? [...this.#nodes.keys()] : rest);
+      case 'compact':
+        return this.#node(id).log.compact(Number(rest[1]));
+      case 'uncache':
+        this.#node(id).log.cachedFrom = Number(rest[1]);
+        return;
+      case 'unreachable':
+        return this.#node(id).raft.unreachable(rest[1] ?? '');
+      case 'send-snapshot':
+        return this.#sendSnapshot(id, rest[1] ?? '', rest[2]);
+      case 'fail-snapshot':
+        return this.#node(id).raft.snapshotSent(rest[1] ?? '', 0, false);
+      case 'status':
+        return this.#status(id);
+      case 'raft-log':
+        return this.#raftLog(id);
+      default:
+        assert.fail(`unknown command: ${line}`);
+    }
+  }
+
+  #addNodes(count: number, options: ReadonlyMap<string, string>, body: readonly string[]): void {
+    const voters = Array.from({ length: count }, (_, position) => `${position + 1}`);
+    const limits: Record<string, number> = {};
+    for (const [name, key] of LIMITS) if (options.has(name)) limits[key] = Number(options.get(name));
+    for (const id of voters) {
+      const line = body.find((text) => text.split(' ')[0] === id) ?? '';
+      const own = optionsOf(line.split(/\s+/));
+      const terms = (own.get('terms') ?? options.get('terms') ?? '1').split(',').map(Number);
+      const term = Number(own.get('term') ?? terms.at(-1));
+      const commit = Math.min(Number(options.get('commit') ?? 1), terms.length);
+      // The same timeout for all, nine ticks of six to eleven, so that scripts can count.
+      const core = { voters, limits, entries: entriesOf(terms), hardState: { term, commit }, random: () => 0.5 };
+      this.#nodes.set(id, new CoreNode(id, core));
+      this.#writes.set(id, []);
+    }
+  }
+
+  #propose(id: string, texts: readonly string[]): void {
+    const result = this.#node(id).raft.propose(texts.map((text) => Buffer.from(text)));
+    if (result.type === 'refused') this.#say(`refused: ${result.code}, leader ${result.leader ?? 'none'}`);
+    else if (result.count < texts.length) this.#say(`accepted ${result.count} of ${texts.length}`);
+  }
+
+  #ready(id: string): boolean {
+    const node = this.#node(id);
+    const ready = node.ready();
+    const isSomething = !isEmpty(ready);
+    if (!isSomething) return false;
+    this.#say(`${id} ready`);
+    if (ready.append !== null) {
+      const { entries, hardState, reset, answers } = ready.append;
+      if (hardState !== null) this.#say(`  state term=${hardState.term} vote=${hardState.vote ?? 'none'} commit=${hardState.commit}`);
+      if (reset !== null) this.#say(`  reset to ${reset.index}/${reset.term}`);
+      if (entries.length > 0) this.#say(`  write ${placesOf(entries)}`);
+      for (const message of answers) this.#say(`  then ${describe(message)}`);
+      this.#writes.get(id)?.push(ready.append);
+    }
+    for (const message of ready.messages) this.#say(`  ${describe(message)}`);
+    for (const peer of ready.snapshots) this.#say(`  ${peer} needs a snapshot`);
+    if (ready.committed.length > 0) this.#say(`  committed ${placesOf(ready.committed)}`);
+    node.apply(ready.committed);
+    for (const work of ready.reads) {
+      this.#say(`  read ${work.low} for ${work.target ?? 'itself'}`);
+      node.raft.entriesRead(work, node.log.read(work.low, work.high, work.bytesMax));
+    }
+    this.#messages.push(...ready.messages);
+    return true;
+  }
+
+  #append(id: string): boolean {
+    const work = this.#writes.get(id)?.shift();
+    if (work === undefined) return false;
+    this.#say(`${id} durable${work.entries.length > 0 ? ` ${placesOf(work.entries)}` : ''}`);
+    this.#messages.push(...this.#node(id).persist(work));
+    return true;
+  }
+
+  #deliver(id: string, from: string | undefined, isDropped: boolean): boolean {
+    const isMeant = (message: Message): boolean => message.to === id && (from === undefined || message.from === from);
+    const meant = this.#messages.filter(isMeant);
+    this.#messages = this.#messages.filter((message) => !isMeant(message));
+    for (const message of meant) {
+      this.#say(`${isDropped ? 'dropped' : id + ' gets'} ${describe(message)}`);
+      if (!isDropped) this.#node(id).raft.step(message);
+    }
+    return meant.length > 0;
+  }
+
+  #stabilize(ids: readonly string[]): void {
+    for (let round = 0; round < 500; round += 1) {
+      let hasMoved = false;
+      for (const id of ids) hasMoved = this.#ready(id) || hasMoved;
+      for (const id of ids) while (this.#append(id)) hasMoved = true;
+      for (const id of ids) hasMoved = this.#deliver(id, undefined, false) || hasMoved;
+      if (!hasMoved) return;
+    }
+    assert.fail('never stable');
+  }
+
+  #sendSnapshot(from: string, to: string, wanted: string | undefined): void {
+    const { raft, state } = this.#node(from);
+    const index = wanted === undefined ? state.log.applied : Number(wanted);
+    const point = state.log.point(index);
+    const target = this.#node(to).raft;
+    if (target.beginInstall(point)) target.restored(point);
+    else target.answerUselessSnapshot();
+    raft.snapshotSent(to, index, true);
+  }
+
+  #status(id: string): void {
+    const { role, term, leader, log, progress } = this.#node(id).state;
+    this.#say(`${role} term=${term} leader=${leader ?? 'none'} commit=${log.committed} last=${log.lastIndex}`);
+    for (const [peer, one] of progress) {
+      if (peer === id) continue;
+      const notes = [one.isPaused ? 'paused' : '', one.inflights.count > 0 ? `inflight=${one.inflights.count}` : ''];
+      this.#say([`  ${peer}: ${one.state} match=${one.match} next=${one.next}`, ...notes].filter((note) => note !== '').join(' '));
+    }
+  }
+
+  #raftLog(id: string): void {
+    const { log } = this.#node(id).state;
+    const places = [];
+    for (let index = log.firstIndex; index <= log.lastIndex; index += 1) places.push(`${index}/${log.term(index)}`);
+    this.#say(`from ${log.firstIndex}: ${places.join(' ')}`);
+  }
+
+  #node(id: string): CoreNode {
+    const node = this.#nodes.get(id);
+    assert(node !== undefined, `no node ${id}`);
+    return node;
+  }
+
+  #say(line: string): void {
+    this.#lines.push(line);
+  }
+}
+
+const LIMITS = [
+  ['election-ticks', 'electionTicks'],
+  ['inflight', 'inflightMessagesMax'],
+  ['append-bytes', 'appendBytesMax'],
+  ['quota', 'uncommittedBytesMax'],
+] as const satisfies readonly (readonly [string, keyof RaftLimits])[];
+
+function optionsOf(words: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(words.filter((word) => word.includes('=')).map((word) => word.split('=') as [string, string]));
+}
+
+function isEmpty(ready: Ready): boolean {
+  const { messages, append, committed, reads, snapshots } = ready;
+  return append === null && [messages, committed, reads, snapshots].every((list) => list.length === 0);
+}
+
+function placesOf(entries: readonly LogEntry[]): string {
+  return entries
+    .map(({ index, term, kind, data }) => `${index}/${term}${kind === 'command' ? ` "${Buffer.from(data)}"` : ` ${kind}`}`)
+    .join(', ');
+}
+
+function describe(message: Message): string {
+  const head = `${message.from}->${message.to} ${message.type} term=${message.term}`;
+  switch (message.type) {
+    case 'append': {
+      const { previous, commit, entries } = message;
+      const list = entries.length === 0 ? '' : ` [${placesOf(entries)}]`;
+      return `${head} after=${previous.index}/${previous.term} commit=${commit}${list}`;
+    }
+    case 'append-answer':
+      if (!message.isRejected) return `${head} index=${message.index}`;
+      return `${head} index=${message.index} rejected hint=${message.hint.index}/${message.hint.term}`;
+    case 'vote-request':
+      return `${head}${message.isPreVote ? ' pre' : ''} last=${message.last.index}/${message.last.term}`;
+    case 'vote-answer':
+      return `${head}${message.isPreVote ? ' pre' : ''} ${message.isGranted ? 'granted' : 'refused'}`;
+    case 'heartbeat':
+      return `${head} commit=${message.commit}`;
+    case 'heartbeat-answer':
+      return head;
+  }
+}
