@@ -15,7 +15,7 @@ import { createOutputActor, type OutputMessage } from './executors/output-actor.
 import type { FromNode, OutputChunk, OutputStored, ToNode } from './executors/protocol.ts';
 import type { Zones } from './jobs/zone.ts';
 import { openLogStore } from './raft/log-store.ts';
-import { createRaftActor, type RaftMessage } from './raft/raft-actor.ts';
+import { createRaftActor, type RaftActorOptions, type RaftMessage } from './raft/raft-actor.ts';
 import type { Entry, ProposeAnswer, RaftStatus } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
 import type { StateEvent } from './scheduler/event.ts';
@@ -71,6 +71,13 @@ export interface ConsensusOptions {
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer>;
   /** Hears progress; answers clients on this node. */
   readonly backend: ActorRef<Progress | EventsMessage, unknown>;
+  readonly probes?: ConsensusProbes;
+}
+
+/** What only a simulator sets: a log that is compacted early, events that get lost, a look at each applied entry. */
+export interface ConsensusProbes {
+  readonly raft?: Pick<RaftActorOptions, 'keepEntries' | 'logBytesMax'>;
+  readonly keepEvent?: (event: StateEvent) => boolean;
   readonly onApplied?: (state: State, entry: Entry, events: readonly StateEvent[]) => void;
 }
 
@@ -83,7 +90,8 @@ export interface Consensus {
 
 /** Opens log and state and starts raft, state, scheduler, dispatcher and submission. Throws `storage-failed`. */
 export async function startConsensus(options: ConsensusOptions): Promise<Consensus> {
-  const { self, timing, system, disk, zones, transport, executor, backend, onApplied } = options;
+  const { self, timing, system, disk, zones, transport, executor, backend, probes = {} } = options;
+  const { onApplied, keepEvent } = probes;
   const opened = await openStateStorage(disk);
   let storageName = opened.name;
   const state = new State(opened.storage);
@@ -114,6 +122,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       raft: () => present(refs.raft),
       leaders: () => refs.leaders,
       answering: () => answering,
+      ...(keepEvent === undefined ? {} : { keepEvent }),
       ...(onApplied === undefined ? {} : { onApplied: (entry, events) => onApplied(state, entry, events) }),
     }),
   });
@@ -131,6 +140,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       snapshotPort,
       metrics: system.metrics,
       log: system.log,
+      ...probes.raft,
     }),
   });
   refs.raft = raft;

@@ -3,6 +3,7 @@
  * touches the world comes in through `Platform`; the simulator passes a virtual one and runs whole clusters in one
  * thread. `threaded-node.ts` spreads the same actors over threads.
  */
+import type { ActorRef } from './actors/actor.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
 import { type BackendAnswer, type BackendMessage, createBackendActor } from './api/backend-actor.ts';
@@ -10,6 +11,7 @@ import { DiskReader } from './api/disk-reader.ts';
 import { ServerBackend } from './api/server-backend.ts';
 import {
   type Consensus,
+  type ConsensusProbes,
   DEFAULT_TIMING,
   type Doors,
   routeArrival,
@@ -28,13 +30,12 @@ import type { Executor } from './executors/executor.ts';
 import { readOutput } from './executors/output-store.ts';
 import type { Zones } from './jobs/zone.ts';
 import { bootstrapLog } from './raft/log-store.ts';
-import type { Entry } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
-import type { StateEvent } from './scheduler/event.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
 import type { State } from './scheduler/state.ts';
 import type { Progress } from './scheduler/state-actor.ts';
 import type { Disk } from './store/disk.ts';
+import type { Storage } from './store/storage.ts';
 
 export interface NodeConfig {
   readonly nodeName: string;
@@ -63,18 +64,34 @@ export interface Platform {
   readonly executors: ReadonlyMap<string, Executor>;
   /** A new random id: 32 hex characters. */
   readonly mint: () => string;
+  /** Prometheus text of all threads, for `/metrics`. */
+  readonly metricsText?: () => Promise<string>;
   /** Connects this life of the node; null where there is no other node. */
   readonly connect: ((self: Self) => Transport) | null;
   readonly onStopProcess: (error: unknown, actor: string) => void;
-  /** After each applied entry, for checkers. */
-  readonly onApplied?: (state: State, entry: Entry, events: readonly StateEvent[]) => void;
+  /** Of the consensus side in this thread, for the simulator. */
+  readonly probes?: ConsensusProbes;
+  /** Starts the consensus side on a thread of its own; absent: it lives in this one. */
+  readonly placeConsensus?: (place: { readonly self: Self; readonly timing: Timing; readonly system: ActorSystem }) => Promise<PlacedConsensus>;
+}
+
+/** The consensus side, wherever it lives. */
+export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatcher'> {
+  /** Null where its actors get their frames on their own thread. */
+  readonly raft: Consensus['raft'] | null;
+  /** Null on another thread. */
+  readonly state: State | null;
+  /** The durable state, for reads; follows when a snapshot moves it. */
+  readonly reader: () => Storage;
+  follow(progress: Progress): void;
+  stop(): Promise<void>;
 }
 
 export interface RunningNode {
   readonly self: Self;
   readonly system: ActorSystem;
   /** Null on an agent. */
-  readonly consensus: Consensus | null;
+  readonly consensus: PlacedConsensus | null;
   readonly work: Work;
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
@@ -97,7 +114,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   });
   const timing = { ...DEFAULT_TIMING, ...config.timing };
   const transport = platform.connect?.(self) ?? null;
-  let consensus: Consensus | null = null;
+  let consensus: PlacedConsensus | null = null;
   const work = await startWork({
     self,
     timing,
@@ -120,30 +137,24 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       supervision: { type: 'stop-process' },
       create: createBackendActor((heard) => {
         progress = heard;
+        consensus?.follow(heard);
       }),
     });
-    consensus = await startConsensus({
-      self,
-      timing,
-      system,
-      disk,
-      zones,
-      transport,
-      executor: work.executor,
-      backend: progressRef,
-      ...(platform.onApplied === undefined ? {} : { onApplied: platform.onApplied }),
-    });
-    const { state, submission } = consensus;
+    const placed =
+      platform.placeConsensus === undefined
+        ? await startConsensusHere(platform, { self, timing, system, transport, work, backend: progressRef })
+        : await platform.placeConsensus({ self, timing, system });
+    consensus = placed;
     backend = new ServerBackend({
       cluster: config.cluster,
-      reader: new DiskReader(() => state.storage),
+      reader: new DiskReader(placed.reader),
       schedules: new Schedules(zones),
-      submission,
+      submission: placed.submission,
       progress: progressRef,
       progressNow: () => progress ?? NO_PROGRESS,
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
       checks: () => [{ name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' }],
-      metrics: () => Promise.resolve(''),
+      metrics: platform.metricsText ?? (() => Promise.resolve('')),
     });
   }
   const doors: Doors = {
@@ -162,12 +173,40 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     backend,
     progress: () => progress,
     async stop() {
+      await consensus?.stop();
       system.stopAll();
       await transport?.close();
       for (const executor of executors.values()) await executor.close();
       await disk.close();
     },
   };
+}
+
+async function startConsensusHere(
+  { disk, zones, probes }: Platform,
+  parts: {
+    readonly self: Self;
+    readonly timing: Timing;
+    readonly system: ActorSystem;
+    readonly transport: Transport | null;
+    readonly work: Work;
+    readonly backend: ActorRef<BackendMessage, BackendAnswer>;
+  },
+): Promise<PlacedConsensus> {
+  const { self, timing, system, transport, work, backend } = parts;
+  const consensus = await startConsensus({
+    self,
+    timing,
+    system,
+    disk,
+    zones,
+    transport,
+    executor: work.executor,
+    backend,
+    ...(probes === undefined ? {} : { probes }),
+  });
+  const { state } = consensus;
+  return { ...consensus, reader: () => state.storage, follow: () => {}, stop: () => Promise.resolve() };
 }
 
 export const NO_PROGRESS: Progress = {

@@ -1,6 +1,7 @@
 /** From the document that a client sent to the job that is proposed: normalised once, here, and never again. */
 import { CodedError, type Fault } from '../base/errors.ts';
 import { checkCronLine } from '../jobs/cron-parser-check.ts';
+import type { CronLine } from '../jobs/cron-text.ts';
 import { parseDuration } from '../jobs/duration.ts';
 import type { Job, Json } from '../jobs/job.ts';
 import { checkJob, type JobCheckContext } from '../jobs/job-check.ts';
@@ -38,7 +39,7 @@ export function readJobDocument(value: Json, context: JobCheckContext, pathName?
   const check = checkJob(job, context);
   faults.push(...check.faults);
   if (faults.length === 0 && check.schedule?.type === 'cron') {
-    const fault = checkCronLine(check.schedule.line);
+    const fault = secondOpinion(check.schedule.line);
     if (fault !== undefined) faults.push(fault);
   }
   if (faults.length > 0) throw invalid(subjectOf(value), faults.slice(0, FAULTS_MAX).map(withShortValue));
@@ -71,6 +72,18 @@ function normalise(document: JobDocument, pathName: string, faults: Fault[]): Jo
     startWithinMs: readStartWithin(document.start_within, faults),
     keepRuns: document.keep_runs ?? KEEP_RUNS_DEFAULT,
   };
+}
+
+/** cron-parser takes some 100 µs for a line, and most jobs share a few lines; when the cache is full it starts anew. */
+const opinions = new Map<string, Fault | undefined>();
+const OPINIONS_MAX = 4_096;
+
+function secondOpinion(line: CronLine): Fault | undefined {
+  if (opinions.has(line.text)) return opinions.get(line.text);
+  if (opinions.size >= OPINIONS_MAX) opinions.clear();
+  const fault = checkCronLine(line);
+  opinions.set(line.text, fault);
+  return fault;
 }
 
 /** `command` is short for the shell executor; beside anything that says otherwise it is a fault. */

@@ -142,9 +142,9 @@ async function readOutput(context: ApiContext, view: ExecutionView, bytesMax: nu
     const stored = await context.backend.output(view.id, wanted);
     if (stored !== undefined && stored.byteLength > bytes.byteLength) bytes = stored;
   }
-  const isCut = bytes.byteLength > bytesMax;
-  const kept = isCut ? wholeCharacters(bytes.subarray(bytes.byteLength - bytesMax)) : bytes;
-  return { text: LOSSY.decode(kept), isTruncated: isCut || view.outputBytes > bytes.byteLength };
+  const kept = bytes.subarray(Math.max(0, bytes.byteLength - bytesMax));
+  const isTruncated = view.outputBytes > kept.byteLength;
+  return { text: LOSSY.decode(isTruncated ? wholeCharacters(kept) : kept), isTruncated };
 }
 
 /** Without the rest of a character whose beginning was cut off. */

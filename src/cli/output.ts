@@ -66,7 +66,7 @@ function withNewline(text: string): string {
 
 /** Texts of clients must not move the cursor of a terminal. */
 function oneLine(text: string): string {
-  return stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+  return stripVTControlCharacters(text).replace(/\p{Cc}/gu, ' ');
 }
 
 function widthOf(text: string): number {

@@ -4,8 +4,8 @@
  * log is behind, disturbs nobody.
  */
 import { strict as assert } from 'node:assert';
-import { becomeLeader } from './replication.ts';
 import { type VoteResult, voteResult } from './quorum.ts';
+import { becomeLeader } from './replication.ts';
 import type { RaftState } from './state.ts';
 import type { Message, VoteAnswer, VoteRequest } from './types.ts';
 

@@ -48,7 +48,8 @@ export class EntryCache {
   #dropTo(bytes: number): void {
     let count = 0;
     let rest = this.#bytes;
-    for (; rest > bytes && count < this.#entries.length; count += 1) rest -= entryBytes(this.#entries[count] as LogEntry);
+    for (; rest > bytes && count < this.#entries.length; count += 1)
+      rest -= entryBytes(this.#entries[count] as LogEntry);
     this.#entries.splice(0, count);
     this.#bytes = rest;
     this.#first += count;

@@ -20,7 +20,10 @@ export function handleAppend(state: RaftState, message: Append): void {
   }
   // Same index and term, so the same prefix (I3). If not, some server has broken its promise: no vote is safe here.
   const chain = log.point(previous.index).chain;
-  assert(chain === previous.chain, `raft: log of ${message.from} differs below ${previous.index}, term ${previous.term}`);
+  assert(
+    chain === previous.chain,
+    `raft: log of ${message.from} differs below ${previous.index}, term ${previous.term}`,
+  );
   const lastMatching = log.accept(previous, entries);
   log.commitTo(Math.min(message.commit, lastMatching));
   accept(state, message.from, lastMatching);

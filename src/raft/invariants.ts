@@ -14,7 +14,10 @@ export function checkInvariants(state: RaftState): void {
   if (state.role === 'leader') checkLeader(state);
   else assert(state.progress.size === 0, 'raft: progress without leadership');
   assert(state.role !== 'candidate' || state.vote === state.id, 'raft: a candidate that did not vote for itself');
-  assert(state.role === 'follower' || state.role === 'leader' || state.leader === null, 'raft: a candidate with a leader');
+  assert(
+    state.role === 'follower' || state.role === 'leader' || state.leader === null,
+    'raft: a candidate with a leader',
+  );
 }
 
 function checkLeader(state: RaftState): void {

@@ -66,7 +66,8 @@ export class LogReader {
     }
     // A record that starts within the one before replaces the end of that: a conflict was resolved there.
     const known = first - this.head.base.index;
-    if (this.chains[known - 1] !== block.chainBefore) throw damaged(`entry ${first - 1} is not the one that was written`);
+    if (this.chains[known - 1] !== block.chainBefore)
+      throw damaged(`entry ${first - 1} is not the one that was written`);
     this.terms.length = known;
     this.chains.length = known;
     const durable = entries.slice(0, this.head.durable.index - first + 1);

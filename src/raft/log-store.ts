@@ -15,7 +15,16 @@ import { bootstrapEntry } from './bootstrap.ts';
 import { EntryCache } from './entry-cache.ts';
 import { limitBytes } from './log.ts';
 import { decodeNote, encodeHead, encodeNote, type LogHead } from './log-head.ts';
-import { damaged, HEAD_KEY, LogReader, NOTE_KEY, pointToResetTo, readHead, RECORD_PREFIX, recordKey } from './log-opening.ts';
+import {
+  damaged,
+  HEAD_KEY,
+  LogReader,
+  NOTE_KEY,
+  pointToResetTo,
+  RECORD_PREFIX,
+  readHead,
+  recordKey,
+} from './log-opening.ts';
 import { BlockEncoder, clusterHash, decodeBlock } from './log-record.ts';
 import type { SnapshotMeta } from './raft-protocol.ts';
 import type { AppendWork, HardState, LogEntry, LogPoint, StableLog } from './types.ts';
@@ -69,7 +78,11 @@ export async function openLogStore(options: LogStoreOptions): Promise<LogStore> 
   reader.finish();
   const noteBytes = storage.get(NOTE_KEY);
   const reset = pointToResetTo(reader, state, noteBytes === undefined ? undefined : decodeNote(noteBytes));
-  if (reader.torn.length > 0) await writeAll(storage, reader.torn.map((key) => ({ type: 'delete', key })));
+  if (reader.torn.length > 0)
+    await writeAll(
+      storage,
+      reader.torn.map((key) => ({ type: 'delete', key })),
+    );
   const store = new LogStore(storage, new BlockEncoder(cluster), reader, cache);
   if (reset !== null) await store.resetTo(reset);
   return store;
@@ -153,7 +166,12 @@ export class LogStore implements StableLog {
    * Entries from `low` on that are not in memory: at least one, at most `bytesMax`, and not beyond one record. Empty
    * if `low` is compacted.
    */
-  read(low: number, high: number, bytesMax: number, done: (error: Error | null, entries: readonly LogEntry[]) => void): void {
+  read(
+    low: number,
+    high: number,
+    bytesMax: number,
+    done: (error: Error | null, entries: readonly LogEntry[]) => void,
+  ): void {
     const position = lastAtMost(this.#records, low);
     const first = this.#records[position];
     if (first === undefined || low <= this.#base.index) {

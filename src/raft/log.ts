@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { entryBytes, type EntryId, type LogEntry, type LogPoint, type StableLog } from './types.ts';
+import { type EntryId, entryBytes, type LogEntry, type LogPoint, type StableLog } from './types.ts';
 import { Unstable } from './unstable.ts';
 
 /**
@@ -156,7 +156,12 @@ export class RaftLog {
 }
 
 /** At least one entry of [from, to), then as many as fit. */
-export function limitBytes(entries: readonly LogEntry[], from: number, to: number, bytesMax: number): readonly LogEntry[] {
+export function limitBytes(
+  entries: readonly LogEntry[],
+  from: number,
+  to: number,
+  bytesMax: number,
+): readonly LogEntry[] {
   let bytes = 0;
   let end = from;
   for (; end < to; end += 1) {

@@ -1,5 +1,5 @@
-import { CodedError } from '../base/errors.ts';
 import type { Reply } from '../actors/actor.ts';
+import { CodedError } from '../base/errors.ts';
 import type { ProposeAnswer, RaftStatus } from './raft-protocol.ts';
 import { ENTRY_OVERHEAD_BYTES } from './types.ts';
 

@@ -10,7 +10,7 @@ import { CodedError, unreachable } from '../base/errors.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Timer } from '../base/time.ts';
 import type { LogStore } from './log-store.ts';
-import { type Proposal, ProposalQueue } from './proposals.ts';
+import { ProposalQueue } from './proposals.ts';
 import { Raft } from './raft.ts';
 import type { ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role, SnapshotPort } from './raft-protocol.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
@@ -158,7 +158,11 @@ class RaftActor implements Actor<RaftMessage, Answer> {
     }
   }
 
-  #refuse(reply: Reply<Answer>, code: 'no-leader' | 'not-leader' | 'overloaded' | 'too-large', leader: string | null): void {
+  #refuse(
+    reply: Reply<Answer>,
+    code: 'no-leader' | 'not-leader' | 'overloaded' | 'too-large',
+    leader: string | null,
+  ): void {
     this.#options.metrics.count('carillon_raft_proposals_total', { outcome: code });
     reply({ type: 'refused', code, leader });
   }
@@ -260,7 +264,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
       return;
     }
     const { index, term } = result;
-    proposals.forEach(({ reply }: Proposal, position) => reply({ type: 'accepted', index: index + position, term }));
+    for (const [position, { reply }] of proposals.entries()) reply({ type: 'accepted', index: index + position, term });
     this.#options.metrics.count('carillon_raft_proposals_total', { outcome: 'accepted' }, proposals.length);
   }
 

@@ -22,13 +22,7 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Random } from '../base/random.ts';
-import {
-  handleVoteAnswer,
-  handleVoteRequest,
-  isWithinLease,
-  refuseVote,
-  startElection,
-} from './election.ts';
+import { handleVoteAnswer, handleVoteRequest, isWithinLease, refuseVote, startElection } from './election.ts';
 import { handleAppend, handleHeartbeat, restore } from './follower.ts';
 import { checkInvariants } from './invariants.ts';
 import { limitBytes, RaftLog } from './log.ts';

@@ -1,8 +1,8 @@
 /** The leader's side: append, send, follow what the followers have, commit (§5.3, §5.4.2). */
 import { strict as assert } from 'node:assert';
 import { chainEntry } from './chain.ts';
-import { committedIndex } from './quorum.ts';
 import type { Progress } from './progress.ts';
+import { committedIndex } from './quorum.ts';
 import type { EntryKind } from './raft-protocol.ts';
 import type { RaftState } from './state.ts';
 import { type AppendAnswer, entryBytes, type LogEntry } from './types.ts';
@@ -112,7 +112,12 @@ export function handleEntriesRead(state: RaftState, peer: string, entries: reado
   if (progress === undefined || !progress.isReading) return;
   progress.isReading = false;
   const first = entries[0];
-  if (first !== undefined && !progress.isBlocked && progress.next === first.index && first.index >= state.log.firstIndex) {
+  if (
+    first !== undefined &&
+    !progress.isBlocked &&
+    progress.next === first.index &&
+    first.index >= state.log.firstIndex
+  ) {
     sendEntries(state, peer, progress, entries);
   }
   while (sendAppend(state, peer, false));
@@ -167,7 +172,8 @@ function wantSnapshot(state: RaftState, peer: string, progress: Progress): boole
  */
 function handleRejection(state: RaftState, peer: string, progress: Progress, message: AppendAnswer): void {
   let hint = message.hint.index;
-  if (message.hint.term > 0) hint = state.log.findConflictByTerm(Math.min(hint, state.log.lastIndex), message.hint.term).index;
+  if (message.hint.term > 0)
+    hint = state.log.findConflictByTerm(Math.min(hint, state.log.lastIndex), message.hint.term).index;
   if (!progress.retreat(message.index, hint)) return;
   if (progress.state === 'replicate') progress.becomeProbe();
   sendAppend(state, peer, true);

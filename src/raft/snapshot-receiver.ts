@@ -37,7 +37,11 @@ export class SnapshotReceiver {
   /** A chunk from the present leader. */
   take(from: string, chunk: SnapshotChunk): void {
     const present = this.#transfer;
-    const isSame = present !== null && present.from === from && present.chunk.transfer === chunk.transfer;
+    const isSame =
+      present !== null &&
+      present.from === from &&
+      present.chunk.term === chunk.term &&
+      present.chunk.transfer === chunk.transfer;
     if (isSame) this.#continue(present, chunk);
     else if (present?.isFinishing !== true) this.#start(from, chunk);
   }

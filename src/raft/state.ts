@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { randomInteger, type Random } from '../base/random.ts';
+import { type Random, randomInteger } from '../base/random.ts';
 import type { RaftLog } from './log.ts';
 import { Progress } from './progress.ts';
 import type { CoreRole, HardState, LogEntry, Message, ReadWork } from './types.ts';

@@ -36,7 +36,9 @@ export class Unstable {
 
   /** What has not been handed out. Handed out by `acceptInProgress`, so that nothing is written twice. */
   next(): readonly LogEntry[] {
-    return this.#inProgressEnd === this.offset ? this.entries.slice() : this.entries.slice(this.#inProgressEnd - this.offset);
+    return this.#inProgressEnd === this.offset
+      ? this.entries.slice()
+      : this.entries.slice(this.#inProgressEnd - this.offset);
   }
 
   acceptInProgress(): void {

@@ -130,15 +130,15 @@ export type Command =
 const COMMAND_VERSION = 1;
 
 export function encodeCommand(command: Command): Uint8Array {
-  return Buffer.from(JSON.stringify({ version: COMMAND_VERSION, ...command }), 'utf8');
+  return Buffer.from(JSON.stringify([COMMAND_VERSION, command]), 'utf8');
 }
 
 /** Throws for a command of a version or type that this server does not know: it must stop, never skip. */
 export function decodeCommand(data: Uint8Array): Command {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('utf8');
-  const { version, ...command } = JSON.parse(text) as Command & { version: number };
+  const [version, command] = JSON.parse(text) as [number, Command];
   if (version !== COMMAND_VERSION) {
     throw new CodedError('newer-directory', `the log holds a command of version ${version}: start a newer carillon`);
   }
-  return command as Command;
+  return command;
 }

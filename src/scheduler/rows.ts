@@ -286,12 +286,12 @@ export type StateRow =
 const ROW_VERSION = 1;
 
 export function encodeRow(row: StateRow): Uint8Array {
-  return Buffer.from(JSON.stringify({ version: ROW_VERSION, ...row }), 'utf8');
+  return Buffer.from(JSON.stringify([ROW_VERSION, row]), 'utf8');
 }
 
 export function decodeRow<Row extends StateRow>(bytes: Uint8Array): Row {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  const { version, ...row } = JSON.parse(text) as Row & { version: number };
+  const [version, row] = JSON.parse(text) as [number, Row];
   if (version !== ROW_VERSION) throw new Error(`row of unknown version ${version}: ${text.slice(0, 120)}`);
-  return row as unknown as Row;
+  return row;
 }

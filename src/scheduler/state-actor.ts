@@ -47,6 +47,8 @@ export interface StateOptions {
   readonly leaders: () => readonly ActorRef<LeadingMessage | EventsMessage, unknown>[];
   /** Whoever answers clients here: hears events on every server, and progress. */
   readonly answering: () => readonly ActorRef<EventsMessage | Progress, unknown>[];
+  /** Events are hints: the simulator loses some on their way to the leader's actors. Default: all are kept. */
+  readonly keepEvent?: (event: StateEvent) => boolean;
   /** After each entry; the simulator checks its invariants here. */
   readonly onApplied?: (entry: Entry, events: readonly StateEvent[]) => void;
 }
@@ -140,10 +142,18 @@ class StateActor implements Actor<StateMessage> {
     this.#tellProgress();
     if (events.length > 0) {
       for (const ref of this.#options.answering()) ref.send({ type: 'events', events });
-      if (wasLeading) for (const ref of this.#options.leaders()) ref.send({ type: 'events', events });
+      if (wasLeading) this.#tellLeaders(events);
     }
     if (isLeading(this.#role) !== wasLeading) {
       for (const ref of this.#options.leaders()) ref.send({ type: 'leading', isLeading: isLeading(this.#role) });
+    }
+  }
+
+  #tellLeaders(events: readonly StateEvent[]): void {
+    const { leaders, keepEvent } = this.#options;
+    for (const ref of leaders()) {
+      const kept = keepEvent === undefined ? events : events.filter(keepEvent);
+      if (kept.length > 0) ref.send({ type: 'events', events: kept });
     }
   }
 

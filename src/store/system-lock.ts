@@ -1,6 +1,7 @@
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { threadId } from 'node:worker_threads';
 import { CodedError } from '../base/errors.ts';
+import { sha256Hex } from '../base/hash.ts';
 
 /**
  * A lock file that names its process. A process that is gone (also by `kill -9` or a reboot) leaves a stale file, which
@@ -13,26 +14,23 @@ export interface SystemLock {
 
 /** Throws `directory-unusable` where a live process holds it; file system errors pass through. */
 export async function takeLock(path: string, directory: string): Promise<SystemLock> {
-  const own = await describe(process.pid);
+  const { isEnded: _, ...own } = await describe(process.pid);
   const text = `${JSON.stringify(own)}\n`;
-  const draft = `${path}.${process.pid}-${threadId}`;
+  drafts += 1;
+  const draft = `${path}.${process.pid}-${threadId}-${drafts}`;
   await writeFile(draft, text);
   try {
-    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-      if (await linked(draft, path)) return { release: () => release(path, text) };
-      const held = await read(path);
-      if (held === undefined) continue;
-      const holder = parse(held);
-      if (holder !== undefined && (await isAlive(holder, own))) throw inUse(directory, holder.pid);
-      await setAside(path, `${draft}.stale`, held);
-    }
+    const holder = await acquire(path, draft, own);
+    if (holder !== undefined) throw inUse(directory, holder.pid);
+    return { release: () => release(path, text) };
   } finally {
     await rm(draft, { force: true });
   }
-  throw new CodedError('directory-unusable', `${directory} is wanted by several processes at once; start one again`);
 }
 
 const ATTEMPTS_MAX = 10;
+/** Numbers the drafts of this thread, as several locks may be taken at once. */
+let drafts = 0;
 
 interface Holder {
   readonly pid: number;
@@ -41,11 +39,42 @@ interface Holder {
   readonly machineBoot: string;
 }
 
-async function describe(pid: number): Promise<Holder> {
+/**
+ * Gives `path` the content of `draft`, or returns the live process that has it. A stale file is replaced only by who
+ * has the claim to it, a lock of its own that is named after the stale content: so of many that find the same stale
+ * file one replaces it, and one that comes late with an old judgement finds that the content has changed.
+ */
+async function acquire(path: string, draft: string, own: Holder): Promise<Holder | undefined> {
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    if (await linked(draft, path)) return undefined;
+    const held = await read(path);
+    if (held === undefined) continue;
+    const holder = parse(held);
+    if (holder !== undefined && (await isAlive(holder, own))) return holder;
+    const claim = `${path}.${sha256Hex(held).slice(0, 16)}`;
+    const claimer = await acquire(claim, draft, own);
+    if (claimer !== undefined) return claimer;
+    if ((await read(path)) === held) {
+      // Replaces the stale lock and gives up the claim in one step.
+      await rename(claim, path);
+      return undefined;
+    }
+    await rm(claim, { force: true });
+  }
+  throw new CodedError('directory-unusable', `${path} changes hands all the time; start one process after the other`);
+}
+
+async function describe(pid: number): Promise<Holder & { readonly isEnded: boolean }> {
   const [stat, machineBoot] = await Promise.all([read(`/proc/${pid}/stat`), read('/proc/sys/kernel/random/boot_id')]);
   // The command in field 2 may hold spaces and parentheses; field 22 is counted from behind it.
-  const startedTicks = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
-  return { pid, startedTicks: startedTicks ?? '', machineBoot: machineBoot?.trim() ?? '' };
+  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return {
+    pid,
+    startedTicks: fields[19] ?? '',
+    machineBoot: machineBoot?.trim() ?? '',
+    // Killed, and only not yet noticed by its parent: its files are closed.
+    isEnded: fields[0] === 'Z' || fields[0] === 'X',
+  };
 }
 
 /** Where the system tells no start times (only Linux does), the pid alone decides, on the safe side. */
@@ -57,19 +86,8 @@ async function isAlive(holder: Holder, own: Holder): Promise<boolean> {
     if (codeOf(error) === 'ESRCH') return false;
   }
   const now = await describe(holder.pid);
+  if (now.isEnded) return false;
   return now.startedTicks === '' || now.startedTicks === holder.startedTicks;
-}
-
-/** Moves a stale lock away; puts it back if it turns out to be one that another process took in the meantime. */
-async function setAside(path: string, aside: string, judged: string): Promise<void> {
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
-  }
-  if ((await read(aside)) !== judged) await linked(aside, path);
-  await rm(aside, { force: true });
 }
 
 async function release(path: string, text: string): Promise<void> {

@@ -1,6 +1,9 @@
+import { fileURLToPath } from 'node:url';
 import { silentLog } from '../../src/base/telemetry.ts';
 import type { Ending, Executor, Task } from '../../src/executors/executor.ts';
 import type { Json } from '../../src/jobs/job.ts';
+import type { FunctionExecutorOptions } from '../../src/executors/function-executor.ts';
+import { FunctionExecutor } from '../../src/executors/function-executor.ts';
 import { ShellExecutor } from '../../src/executors/shell-executor.ts';
 
 let executions = 0;
@@ -37,4 +40,22 @@ export function newShell(change: { readonly processesMax?: number; readonly inhe
     ...(change.processesMax === undefined ? {} : { processesMax: change.processesMax }),
     log: silentLog,
   });
+}
+
+/** Modules of function jobs, compiled beside the tests. */
+export const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));
+
+export function newFunctions(change: Partial<FunctionExecutorOptions> = {}): FunctionExecutor {
+  return new FunctionExecutor({
+    directory: fixtures,
+    environment: process.env,
+    inheritEnvironment: false,
+    threadsMax: 4,
+    log: silentLog,
+    ...change,
+  });
+}
+
+export function callOf(exportName: string, config: Readonly<Record<string, Json>> = {}): Task {
+  return taskOf({ module: 'sample.js', export: exportName, ...config }, { executor: 'function' });
 }

@@ -35,7 +35,11 @@ async function runStory(seed: number): Promise<string> {
     network: { loss: random() * 0.3, duplicate: random() * 0.3, delayMsMax: random() * 300 },
     writeDelayMsMax: random() * 60,
     stateLag: randomInteger(random, 0, 20),
-    actor: chance(0.5) ? { keepEntries: randomInteger(random, 0, 16), logBytesMax: chance(0.5) ? 1 : 10_000 } : {},
+    actor: {
+      ...(chance(0.5) ? { keepEntries: randomInteger(random, 0, 16), logBytesMax: chance(0.5) ? 1 : 10_000 } : {}),
+      // Often one entry a message and few messages in flight, so that much is under way when a fault comes.
+      limits: chance(0.5) ? { appendBytesMax: 60, inflightMessagesMax: randomInteger(random, 1, 4) } : {},
+    },
   });
   await world.start();
   const acknowledged = new Map<number, number>();
@@ -43,12 +47,13 @@ async function runStory(seed: number): Promise<string> {
   for (let step = 0; step < STEPS; step += 1) {
     const node = world.nodes[randomInteger(random, 0, world.nodes.length - 1)];
     assert(node !== undefined);
-    if (chance(0.05)) {
+    const fault = random();
+    if (fault < 0.05) {
       if (node.isUp) node.crash(chance(0.5) ? 'prefix' : 'any-subset');
       else await node.start();
-    } else if (chance(0.05)) {
+    } else if (fault < 0.1) {
       if (!world.cut.delete(node.name)) world.cut.add(node.name);
-    } else if (chance(0.02) && node.isUp) {
+    } else if (fault < 0.12 && node.isUp) {
       node.database.freeze();
       world.clock.after(randomInteger(random, 10, 2_000), () => node.database.thaw());
     }

@@ -4,15 +4,7 @@ import { chainEntry } from '../../src/raft/chain.ts';
 import { limitBytes } from '../../src/raft/log.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import type { RaftLimits } from '../../src/raft/state.ts';
-import type {
-  AppendWork,
-  HardState,
-  LogEntry,
-  LogPoint,
-  Message,
-  Ready,
-  StableLog,
-} from '../../src/raft/types.ts';
+import type { AppendWork, HardState, LogEntry, LogPoint, Message, Ready, StableLog } from '../../src/raft/types.ts';
 
 /** Entries 1, 2, … with these terms; the data says index and term, so equal places hold equal entries. */
 export function entriesOf(terms: readonly number[], firstIndex = 1, chainBefore = 0): LogEntry[] {
@@ -66,7 +58,8 @@ export class MemoryLog implements StableLog {
       this.entries = [];
     }
     const first = work.entries[0];
-    if (first !== undefined) this.entries = [...this.entries.slice(0, first.index - this.base.index - 1), ...work.entries];
+    if (first !== undefined)
+      this.entries = [...this.entries.slice(0, first.index - this.base.index - 1), ...work.entries];
     if (work.hardState !== null) this.hardState = work.hardState;
   }
 

@@ -70,9 +70,10 @@ test('§5.1: a request of a stale term is ignored, and its sender learns the pre
   node.raft.step(append('2', 1, ORIGIN, entries));
 
   assert.equal(node.state.log.lastIndex, 0);
-  assert.deepEqual(answersOf(node.flush()).map(({ term, isRejected }) => ({ term, isRejected })), [
-    { term: 2, isRejected: true },
-  ]);
+  assert.deepEqual(
+    answersOf(node.flush()).map(({ term, isRejected }) => ({ term, isRejected })),
+    [{ term: 2, isRejected: true }],
+  );
 });
 
 // §5.2
@@ -88,7 +89,10 @@ test('§5.2: a leader sends heartbeats to all followers in each interval', () =>
   node.tick(1);
 
   const beats = node.flush().filter((message) => message.type === 'heartbeat');
-  assert.deepEqual(beats.map(({ to }) => to), ['2', '3']);
+  assert.deepEqual(
+    beats.map(({ to }) => to),
+    ['2', '3'],
+  );
 });
 
 for (const role of ['follower', 'candidate'] as const) {
@@ -107,7 +111,10 @@ for (const role of ['follower', 'candidate'] as const) {
     assert.equal(node.state.role, 'candidate');
     assert.equal(node.state.term, before + 1);
     const requests = node.flush().filter((message) => message.type === 'vote-request');
-    assert.deepEqual(requests.map(({ to }) => to), ['2', '3']);
+    assert.deepEqual(
+      requests.map(({ to }) => to),
+      ['2', '3'],
+    );
     assert.equal(node.state.votes.get('1'), true);
     assert.equal(node.state.vote, '1');
   });
@@ -200,7 +207,10 @@ for (const role of ['follower', 'candidate'] as const) {
       }
       seen.add(ticks);
     }
-    assert.deepEqual([...seen].sort((left, right) => left - right), [T, T + 1, T + 2, T + 3, T + 4, T + 5]);
+    assert.deepEqual(
+      [...seen].sort((left, right) => left - right),
+      [T, T + 1, T + 2, T + 3, T + 4, T + 5],
+    );
   });
 
   test(`§5.2: the election timeouts of several servers in state ${role} seldom collide`, () => {
@@ -230,13 +240,19 @@ test('§5.3: a leader appends a proposal, sends it with the place before it, and
   node.raft.propose([Buffer.from('some data')]);
 
   const ready = node.ready();
-  assert.deepEqual(ready.append?.entries.map((entry) => [entry.index, entry.term]), [[index + 1, term]]);
+  assert.deepEqual(
+    ready.append?.entries.map((entry) => [entry.index, entry.term]),
+    [[index + 1, term]],
+  );
   for (const message of ready.messages) {
     assert(message.type === 'append');
     assert.deepEqual([message.previous.index, message.previous.term, message.commit], [index, term, index]);
     assert.deepEqual(textsOf(message.entries), ['some data']);
   }
-  assert.deepEqual(ready.messages.map(({ to }) => to), ['2', '3']);
+  assert.deepEqual(
+    ready.messages.map(({ to }) => to),
+    ['2', '3'],
+  );
 });
 
 /** Both followers have the no-op. */
@@ -291,7 +307,10 @@ test('§5.3: with an entry all before it are committed, those of earlier leaders
     node.raft.step(accepted('2', 3, terms.length + 2));
     node.flush();
 
-    assert.deepEqual(node.applied.map(({ index }) => index), [...terms, 0, 0].map((_, position) => position + 1));
+    assert.deepEqual(
+      node.applied.map(({ index }) => index),
+      [...terms, 0, 0].map((_, position) => position + 1),
+    );
   }
 });
 
@@ -344,9 +363,15 @@ test('§5.3: a follower deletes what conflicts and everything after it, and appe
     node.raft.step(append('2', 4, previous, entriesOf(terms, index + 1, previous.chain)));
 
     const ready = node.ready();
-    assert.deepEqual(ready.append?.entries.map(({ term }) => term), written);
+    assert.deepEqual(
+      ready.append?.entries.map(({ term }) => term),
+      written,
+    );
     if (ready.append !== null) node.persist(ready.append);
-    assert.deepEqual(node.log.entries.map(({ term }) => term), expected);
+    assert.deepEqual(
+      node.log.entries.map(({ term }) => term),
+      expected,
+    );
   }
 });
 
@@ -396,7 +421,10 @@ test('§5.4.1: a vote request says where the candidate’s log ends and goes to 
 
     const requests = node.flush().filter((message) => message.type === 'vote-request');
 
-    assert.deepEqual(requests.map(({ to }) => to), ['2', '3']);
+    assert.deepEqual(
+      requests.map(({ to }) => to),
+      ['2', '3'],
+    );
     for (const request of requests) {
       assert.deepEqual(request.last, { index: terms.length, term: terms.at(-1) });
       assert.equal(request.term, term);

@@ -39,7 +39,10 @@ test('a late completion of a write of an older term does not mark as durable wha
   assert(early.every((message) => message.term === 2));
   const late = node.persist(works[2] as AppendWork);
   assert.equal(node.state.log.stableIndex, 2);
-  assert.deepEqual(late.map((message) => message.type === 'append-answer' && message.index), [2]);
+  assert.deepEqual(
+    late.map((message) => message.type === 'append-answer' && message.index),
+    [2],
+  );
 });
 
 test('a short append that arrives after a longer one cuts nothing', () => {

@@ -21,7 +21,9 @@ function findScripts(): string {
 
 const folder = findScripts();
 
-for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt')).sort()) {
+for (const name of readdirSync(folder)
+  .filter((file) => file.endsWith('.txt'))
+  .sort()) {
   test(`scenario ${name.replace('.txt', '').replaceAll('_', ' ')} runs as written`, () => {
     const path = join(folder, name);
     const expected = readFileSync(path, 'utf8');

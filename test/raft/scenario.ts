@@ -12,9 +12,9 @@
  *   status ID | raft-log ID
  */
 import assert from 'node:assert/strict';
-import { CoreNode, entriesOf } from './core-node.ts';
 import type { RaftLimits } from '../../src/raft/state.ts';
 import type { AppendWork, LogEntry, Message, Ready } from '../../src/raft/types.ts';
+import { CoreNode, entriesOf } from './core-node.ts';
 
 /** The text with the output of each command as it is now. */
 export function runScenario(text: string): string {
@@ -132,7 +132,8 @@ class Scenario {
     this.#say(`${id} ready`);
     if (ready.append !== null) {
       const { entries, hardState, reset, answers } = ready.append;
-      if (hardState !== null) this.#say(`  state term=${hardState.term} vote=${hardState.vote ?? 'none'} commit=${hardState.commit}`);
+      if (hardState !== null)
+        this.#say(`  state term=${hardState.term} vote=${hardState.vote ?? 'none'} commit=${hardState.commit}`);
       if (reset !== null) this.#say(`  reset to ${reset.index}/${reset.term}`);
       if (entries.length > 0) this.#say(`  write ${placesOf(entries)}`);
       for (const message of answers) this.#say(`  then ${describe(message)}`);
@@ -163,7 +164,7 @@ class Scenario {
     const meant = this.#messages.filter(isMeant);
     this.#messages = this.#messages.filter((message) => !isMeant(message));
     for (const message of meant) {
-      this.#say(`${isDropped ? 'dropped' : id + ' gets'} ${describe(message)}`);
+      this.#say(`${isDropped ? 'dropped' : `${id} gets`} ${describe(message)}`);
       if (!isDropped) this.#node(id).raft.step(message);
     }
     return meant.length > 0;
@@ -196,7 +197,11 @@ class Scenario {
     for (const [peer, one] of progress) {
       if (peer === id) continue;
       const notes = [one.isPaused ? 'paused' : '', one.inflights.count > 0 ? `inflight=${one.inflights.count}` : ''];
-      this.#say([`  ${peer}: ${one.state} match=${one.match} next=${one.next}`, ...notes].filter((note) => note !== '').join(' '));
+      this.#say(
+        [`  ${peer}: ${one.state} match=${one.match} next=${one.next}`, ...notes]
+          .filter((note) => note !== '')
+          .join(' '),
+      );
     }
   }
 
@@ -236,7 +241,9 @@ function isEmpty(ready: Ready): boolean {
 
 function placesOf(entries: readonly LogEntry[]): string {
   return entries
-    .map(({ index, term, kind, data }) => `${index}/${term}${kind === 'command' ? ` "${Buffer.from(data)}"` : ` ${kind}`}`)
+    .map(
+      ({ index, term, kind, data }) => `${index}/${term}${kind === 'command' ? ` "${Buffer.from(data)}"` : ` ${kind}`}`,
+    )
     .join(', ');
 }
 

@@ -11,7 +11,14 @@ import { HEAD_KEY } from '../../src/raft/log-opening.ts';
 import { clusterHash } from '../../src/raft/log-record.ts';
 import { bootstrapLog, hasLog, type LogStore, openLogStore } from '../../src/raft/log-store.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from '../../src/raft/raft-actor.ts';
-import type { Entry, ProposeAnswer, RaftEvent, RaftStatus, SnapshotMeta, SnapshotPort } from '../../src/raft/raft-protocol.ts';
+import type {
+  Entry,
+  ProposeAnswer,
+  RaftEvent,
+  RaftStatus,
+  SnapshotMeta,
+  SnapshotPort,
+} from '../../src/raft/raft-protocol.ts';
 import { decodeMessage } from '../../src/raft/wire.ts';
 import { MemoryDatabase, type MemoryStorage } from '../../src/store/memory-storage.ts';
 
@@ -116,7 +123,10 @@ export class World {
     if (message.type === 'append-answer' && !message.isRejected) {
       assert(head.durable.index >= message.index, `${from} acknowledged ${message.index} before it was durable`);
     } else if (message.type === 'vote-answer' && message.isGranted && !message.isPreVote) {
-      assert(head.term > message.term || (head.term === message.term && head.vote === to), `${from} voted, not durably`);
+      assert(
+        head.term > message.term || (head.term === message.term && head.vote === to),
+        `${from} voted, not durably`,
+      );
     }
   }
 
@@ -316,6 +326,8 @@ export class Node {
 
   #apply(entry: Entry): void {
     assert.equal(entry.index, this.state.meta.index + 1, `${this.name} was handed a wrong entry`);
+    const isDurable = (this.durableHead?.durable.index ?? 0) >= entry.index;
+    assert(isDurable, `${this.name} was handed entry ${entry.index} before it was durable there`);
     this.#world.recordApplied(entry);
     const commands =
       entry.kind === 'command' ? [...this.state.commands, Buffer.from(entry.data).toString()] : this.state.commands;

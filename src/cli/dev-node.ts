@@ -1,0 +1,199 @@
+/** Starts the node of `carillon dev` with its doors, and stops it on a signal. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { systemTurns } from '../actors/system-turns.ts';
+import { type ApiContext, WAITING_MAX } from '../api/call.ts';
+import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
+import { parseNatsAddress } from '../api/nats-address.ts';
+import { type NatsService, startNatsService } from '../api/nats-service.ts';
+import type { ServerBackend } from '../api/server-backend.ts';
+import { CodedError } from '../base/errors.ts';
+import { createPinoLog } from '../base/pino-log.ts';
+import { createPromMetrics } from '../base/prom-metrics.ts';
+import { SystemClock } from '../base/system-clock.ts';
+import type { Log } from '../base/telemetry.ts';
+import type { Settings } from '../config.ts';
+import { consensusThread } from '../consensus-thread.ts';
+import type { Executor } from '../executors/executor.ts';
+import { FunctionExecutor } from '../executors/function-executor.ts';
+import { HttpExecutor } from '../executors/http-executor.ts';
+import { ShellExecutor } from '../executors/shell-executor.ts';
+import { createIntlZones } from '../jobs/intl-zones.ts';
+import { type RunningNode, startNode } from '../node.ts';
+import { openSystemDisk } from '../store/system-disk.ts';
+import { type DevNats, startDevNats } from './dev-nats.ts';
+import { NODE_EXIT_CODES } from './node-exit-codes.ts';
+import { readFile } from 'node:fs/promises';
+
+export interface DevNode {
+  readonly url: string;
+  readonly natsUrl: string | null;
+  readonly directory: string;
+  readonly isTemporary: boolean;
+  readonly version: string;
+  /** From the call to the first answer of the API. */
+  readonly startMs: number;
+  /** Resolves when the node has stopped after a signal. */
+  readonly ended: Promise<void>;
+}
+
+const DRAIN_MS = 10_000;
+const COUNTS_MS = 1_000;
+
+export async function startDevNode(settings: Settings, version: string): Promise<DevNode> {
+  const sinceMs = performance.now();
+  const log = createPinoLog({ level: settings.logLevel });
+  const isTemporary = settings.dataDir === '';
+  const directory = isTemporary ? await mkdtemp(join(tmpdir(), 'carillon-dev-')) : resolve(settings.dataDir);
+  const disk = await openSystemDisk(directory);
+  const metrics = createPromMetrics({ process: true });
+  const zones = createIntlZones();
+  const executors = makeExecutors(settings, log);
+  const onStopProcess = (error: unknown, actor: string) => {
+    const code = error instanceof CodedError ? error.code : 'internal';
+    const message = error instanceof Error ? error.message : String(error);
+    log.error(`${actor} failed, the node stops: ${message}`, { code });
+    process.exit(NODE_EXIT_CODES[code] ?? 1);
+  };
+  const thread = settings.threads > 1 ? consensusThread({ directory, disk, onStopProcess }) : null;
+  const mainText = () => {
+    running?.system.sample();
+    return metrics.text();
+  };
+  let running: RunningNode | undefined;
+  const node = await startNode(
+    {
+      nodeName: settings.nodeName,
+      cluster: settings.cluster,
+      isServer: true,
+      tags: settings.tags,
+      slots: settings.slots,
+      settings: {
+        defaultZone: settings.defaultZone,
+        defaultTargets: settings.defaultTargets,
+        keepFiresMs: settings.keepFiresMs,
+      },
+      formation: null,
+      version,
+      address: `${settings.http.host}:${settings.http.port}`,
+    },
+    {
+      clock: new SystemClock(),
+      random: Math.random,
+      turns: systemTurns,
+      log,
+      metrics,
+      disk,
+      zones,
+      executors,
+      mint: () => randomBytes(16).toString('hex'),
+      connect: null,
+      onStopProcess,
+      metricsText: thread === null ? mainText : () => thread.metricsText(mainText),
+      ...(thread === null ? {} : { placeConsensus: thread.place }),
+    },
+  );
+  running = node;
+  const backend = node.backend as ServerBackend;
+  const context: ApiContext = {
+    backend,
+    clock: node.system.clock,
+    zones,
+    executors: [...executors.keys()],
+    log,
+    metrics,
+    makeRequestId: randomUUID,
+    waiting: { count: 0, countMax: WAITING_MAX },
+  };
+  const http = createHttpDoor({ context, nodeName: settings.nodeName, version });
+  let url: string;
+  try {
+    url = await http.listen(settings.http);
+  } catch (error) {
+    await node.stop();
+    if (isTemporary) await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+  await leaderKnown(backend);
+  const counting = setInterval(() => void backend.refreshCounts(), COUNTS_MS);
+  const nats = settings.natsUrl === '' ? await startDevNats() : null;
+  const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
+  const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsUrl, version);
+  const startMs = Math.round(performance.now() - sinceMs);
+  const ended = stopOnSignal(async () => {
+    clearInterval(counting);
+    await close({ http, service, node, nats });
+    if (isTemporary) await rm(directory, { recursive: true, force: true });
+  }, log);
+  return { url, natsUrl, directory, isTemporary, version, startMs, ended };
+}
+
+function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Executor> {
+  const environment = process.env;
+  const inheritEnvironment = settings.inheritEnv;
+  return new Map<string, Executor>([
+    ['shell', new ShellExecutor({ environment, inheritEnvironment, log })],
+    ['http', new HttpExecutor()],
+    [
+      'function',
+      new FunctionExecutor({ directory: settings.functionsDir, environment, inheritEnvironment, log }),
+    ],
+  ]);
+}
+
+async function openNatsDoor(
+  settings: Settings,
+  context: ApiContext,
+  url: string,
+  version: string,
+): Promise<NatsService> {
+  const service = startNatsService({
+    context,
+    cluster: settings.cluster,
+    nodeName: settings.nodeName,
+    version,
+    address: parseNatsAddress(url),
+    ...(settings.natsCreds === '' ? {} : { creds: await readFile(settings.natsCreds) }),
+  });
+  // A NATS that is away is no reason not to start: the door opens when it is there.
+  service.connected.catch(() => {});
+  return service;
+}
+
+/** A cluster of one elects itself at once; a put right after the start should find a leader. */
+async function leaderKnown(backend: ServerBackend): Promise<void> {
+  for (let waited = 0; waited < 500 && !(await backend.health()).isLeader; waited += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function close(parts: {
+  readonly http: HttpDoor;
+  readonly service: NatsService | null;
+  readonly node: RunningNode;
+  readonly nats: DevNats | null;
+}): Promise<void> {
+  await parts.service?.stop(1_000);
+  await parts.http.close(1_000);
+  await parts.node.stop();
+  await parts.nats?.stop();
+}
+
+/** The first signal drains and stops; the second stops at once. */
+function stopOnSignal(stop: () => Promise<void>, log: Log): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isStopping = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
+      log.info(`${signal}: stopping; once more stops at once`);
+      const overdue = setTimeout(() => process.exit(1), DRAIN_MS + 5_000);
+      overdue.unref();
+      stop().then(resolve, reject);
+    };
+    process.on('SIGINT', onSignal);
+    process.on('SIGTERM', onSignal);
+  });
+}

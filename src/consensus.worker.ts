@@ -1,0 +1,47 @@
+/** Entry of the consensus thread; see `consensus-thread.ts`. */
+import { serveThread } from './actors/thread-entry.ts';
+import { startConsensus } from './assembly.ts';
+import { createPinoLog, type LogLevel } from './base/pino-log.ts';
+import { createPromMetrics } from './base/prom-metrics.ts';
+import type { ConsensusThreadConfig, MetricsMessage } from './consensus-thread.ts';
+import { createIntlZones } from './jobs/intl-zones.ts';
+import type { Disk } from './store/disk.ts';
+import { openSystemDisk } from './store/system-disk.ts';
+
+const metrics = createPromMetrics();
+let disk: Disk | undefined;
+let stopActors = () => {};
+
+serveThread<ConsensusThreadConfig>({
+  log: createPinoLog({ level: (process.env['CARILLON_LOG_LEVEL'] ?? 'info') as LogLevel }),
+  metrics,
+  async start({ self, timing, directory }, system, link) {
+    stopActors = () => system.stopAll();
+    disk = await openSystemDisk(directory, { lock: 'shared' });
+    system.spawn<MetricsMessage, string>({
+      name: 'metrics',
+      supervision: { type: 'stop' },
+      create: () => ({
+        receive: (_message, reply) => {
+          system.sample();
+          void metrics.text().then(reply);
+        },
+      }),
+    });
+    await startConsensus({
+      self,
+      timing,
+      system,
+      disk,
+      zones: createIntlZones(),
+      transport: null,
+      executor: link.ref('executor'),
+      backend: link.ref('backend'),
+    });
+  },
+  async stop() {
+    // Nothing may write to a storage that is being closed.
+    stopActors();
+    await disk?.close();
+  },
+});

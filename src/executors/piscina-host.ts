@@ -1,0 +1,131 @@
+import { Piscina } from 'piscina';
+import { failedEnding } from './endings.ts';
+import { RunningCall } from './function-call.ts';
+import { FunctionModules } from './function-modules.ts';
+import type { ThreadCall, ThreadOutput, ThreadResult } from './function-thread-protocol.ts';
+import { MEMORY_EXIT_CODE } from './function-thread-protocol.ts';
+import type { FromHost, FunctionCall, ToHost } from './host-protocol.ts';
+import { findCulprit } from './memory-culprit.ts';
+
+export interface FunctionHostOptions {
+  readonly directory: string;
+  readonly threadsMax: number;
+  /** Of one call, where its job says nothing. */
+  readonly callBytesMax: number;
+  /** Of the whole process: above it, threads are ended. */
+  readonly residentBytesMax: number;
+  readonly send: (message: FromHost) => void;
+}
+
+const WATCH_MS = 50;
+/** Freed memory needs a moment to go back; only then the next thread is suspected. */
+const CULPRIT_PAUSE_MS = 400;
+/** Between the abort of a function's signal and the end of its thread. */
+const TIMEOUT_GRACE_MS = 200;
+const IDLE_MS = 30_000;
+const MIB = 1024 * 1024;
+
+/** Calls functions on threads of a piscina pool. Whatever they do, each call ends once, and the others go on. */
+export class FunctionHost {
+  readonly #options: FunctionHostOptions;
+  readonly #modules: FunctionModules;
+  readonly #pool: Piscina<ThreadCall, ThreadResult>;
+  readonly #calls = new Map<string, RunningCall>();
+  #watchTimer: NodeJS.Timeout | null = null;
+  #culpritAtMs = 0;
+
+  constructor(options: FunctionHostOptions) {
+    this.#options = options;
+    this.#modules = new FunctionModules(options.directory);
+    this.#pool = new Piscina({
+      filename: new URL('./piscina-thread.worker.js', import.meta.url).href,
+      name: 'run',
+      minThreads: 1,
+      maxThreads: options.threadsMax,
+      idleTimeout: IDLE_MS,
+      // Functions need their event loop between turns, so threads may not sleep in an atomic wait.
+      atomics: 'disabled',
+      recordTiming: false,
+      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.callBytesMax / MIB) },
+    });
+    this.#pool.on('message', (output: ThreadOutput) => this.#calls.get(output.execution)?.write(output.text));
+    // A thread that fails between calls is replaced by the pool; no call has lost anything.
+    this.#pool.on('error', () => {});
+  }
+
+  receive(message: ToHost): void {
+    if (message.type === 'cancel') {
+      this.#calls.get(message.execution)?.stop({ outcome: 'cancelled', reason: '' }, message.graceMs);
+      return;
+    }
+    if (message.work.type !== 'function') throw new Error(`the functions' host cannot run a ${message.work.type}`);
+    this.#start(message.work.call);
+  }
+
+  #start(call: FunctionCall): void {
+    const { execution } = call;
+    const module = this.#modules.find(call.module);
+    if (module.type === 'fault') {
+      this.#options.send({ type: 'ended', execution, ending: failedEnding('bad configuration', module.text) });
+      return;
+    }
+    const running = new RunningCall(call);
+    this.#calls.set(execution, running);
+    if (call.timeoutMs !== null) {
+      const stop = { outcome: 'timed-out', reason: `time limit of ${call.timeoutMs} ms` } as const;
+      running.stopAfter(call.timeoutMs, stop, TIMEOUT_GRACE_MS);
+    }
+    const threadCall: ThreadCall = {
+      execution,
+      run: call.run,
+      job: call.job,
+      attempt: call.attempt,
+      fence: call.fence,
+      moduleUrl: module.url,
+      moduleName: call.module,
+      exportName: call.exportName,
+      input: call.input,
+      memoryBytesMax: call.memoryBytesMax ?? this.#options.callBytesMax,
+      gauge: running.gauge,
+    };
+    this.#pool.run(threadCall, { signal: running.signal }).then(
+      (result) => running.finish(result, (ending) => this.#end(execution, ending)),
+      (error: unknown) => this.#end(execution, endingOfThread(running, error)),
+    );
+    this.#watchTimer ??= setTimeout(() => this.#watch(), WATCH_MS);
+  }
+
+  #end(execution: string, ending: ReturnType<RunningCall['ending']>): void {
+    this.#calls.delete(execution);
+    this.#options.send({ type: 'ended', execution, ending });
+  }
+
+  /** Buffers are not bound by a thread's heap limit, so memory is looked at. */
+  #watch(): void {
+    this.#watchTimer = null;
+    if (this.#calls.size === 0) return;
+    this.#watchTimer = setTimeout(() => this.#watch(), WATCH_MS);
+    const stop = { outcome: 'failed', reason: 'memory limit' } as const;
+    const suspects = [];
+    for (const running of this.#calls.values()) {
+      const limitBytes = running.call.memoryBytesMax ?? this.#options.callBytesMax;
+      if (running.memoryBytes > limitBytes) running.stop(stop, 0);
+      else suspects.push({ running, memoryBytes: running.memoryBytes, silentMs: running.silentMs() });
+    }
+    const excessBytes = process.memoryUsage.rss() - this.#options.residentBytesMax;
+    if (excessBytes <= 0 || performance.now() - this.#culpritAtMs < CULPRIT_PAUSE_MS) return;
+    this.#culpritAtMs = performance.now();
+    findCulprit(suspects, excessBytes)?.running.stop(stop, 0);
+  }
+}
+
+function endingOfThread(running: RunningCall, error: unknown): ReturnType<RunningCall['ending']> {
+  if (running.stopped !== null) return running.ending(running.stopped);
+  const text = error instanceof Error ? error.message : String(error);
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY' || text.endsWith(`exited with code: ${MEMORY_EXIT_CODE}`)) {
+    return running.ending({ outcome: 'failed', reason: 'memory limit' });
+  }
+  running.write(`function: its thread failed: ${error instanceof Error ? (error.stack ?? text) : text}\n`);
+  return running.ending({ outcome: 'failed', reason: 'thread failed' });
+}
