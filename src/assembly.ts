@@ -23,6 +23,7 @@ import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from
 import type { Settings } from './scheduler/settings.ts';
 import { createSnapshotPort, openStateStorage, stateMeta } from './scheduler/snapshot.ts';
 import { State } from './scheduler/state.ts';
+import { noteCleanStop, verifyState } from './scheduler/verify.ts';
 import { createStateActor, type EventsMessage, type LeadingMessage, type Progress, type StateMessage } from './scheduler/state-actor.ts';
 import {
   createSubmissionActor,
@@ -86,6 +87,8 @@ export interface Consensus {
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
   readonly state: State;
+  /** After the actors have stopped: notes that everything is in order, where it is. */
+  stop(): Promise<void>;
 }
 
 /** Opens log and state and starts raft, state, scheduler, dispatcher and submission. Throws `storage-failed`. */
@@ -93,6 +96,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
   const { self, timing, system, disk, zones, transport, executor, backend, probes = {} } = options;
   const { onApplied, keepEvent } = probes;
   const opened = await openStateStorage(disk);
+  await verifyState(disk, opened.name, opened.storage);
   let storageName = opened.name;
   const state = new State(opened.storage);
   const logStorage = await disk.openStorage('log');
@@ -183,7 +187,13 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
   });
   refs.leaders.push(scheduler, dispatcher);
   answering.push(backend, submission);
-  return { raft, submission, dispatcher, state };
+  return {
+    raft,
+    submission,
+    dispatcher,
+    state,
+    stop: () => (state.hasUnflushed ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
+  };
 }
 
 /** Messages between the actors of one server must not get lost to a full mailbox: their senders bound them. */

@@ -10,13 +10,12 @@ import { openSystemDisk } from './store/system-disk.ts';
 
 const metrics = createPromMetrics();
 let disk: Disk | undefined;
-let stopActors = () => {};
+let stopActors: () => Promise<void> = () => Promise.resolve();
 
 serveThread<ConsensusThreadConfig>({
   log: createPinoLog({ level: (process.env['CARILLON_LOG_LEVEL'] ?? 'info') as LogLevel }),
   metrics,
   async start({ self, timing, directory }, system, link) {
-    stopActors = () => system.stopAll();
     disk = await openSystemDisk(directory, { lock: 'shared' });
     system.spawn<MetricsMessage, string>({
       name: 'metrics',
@@ -28,7 +27,7 @@ serveThread<ConsensusThreadConfig>({
         },
       }),
     });
-    await startConsensus({
+    const consensus = await startConsensus({
       self,
       timing,
       system,
@@ -38,10 +37,14 @@ serveThread<ConsensusThreadConfig>({
       executor: link.ref('executor'),
       backend: link.ref('backend'),
     });
+    stopActors = () => {
+      system.stopAll();
+      return consensus.stop();
+    };
   },
   async stop() {
     // Nothing may write to a storage that is being closed.
-    stopActors();
+    await stopActors();
     await disk?.close();
   },
 });

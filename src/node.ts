@@ -206,7 +206,15 @@ async function startConsensusHere(
     ...(probes === undefined ? {} : { probes }),
   });
   const { state } = consensus;
-  return { ...consensus, reader: () => state.storage, follow: () => {}, stop: () => Promise.resolve() };
+  return {
+    ...consensus,
+    reader: () => state.storage,
+    follow: () => {},
+    stop() {
+      system.stopAll();
+      return consensus.stop();
+    },
+  };
 }
 
 export const NO_PROGRESS: Progress = {

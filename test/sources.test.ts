@@ -23,6 +23,7 @@ const ADAPTER = /^(level|nats|piscina|fastify|prom|pino|system|worker|intl|comli
 const ENTRY = /^src\/((main|node|config)\.ts$|cli\/)|\.worker\.ts$|^src\/actors\/thread-entry\.ts$/;
 
 test('no file has more than 500 lines', () => {
+  assert.ok(SOURCES.length > 0, `no sources below ${ROOT}`);
   const long = FILES.filter(({ text }) => text.split('\n').length > LINES_MAX + 1).map(({ path }) => path);
 
   assert.deepEqual(long, []);
@@ -157,6 +158,6 @@ function code(text: string): string {
 
 function projectRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(directory, 'package.json'))) directory = dirname(directory);
+  while (!existsSync(join(directory, 'package-lock.json'))) directory = dirname(directory);
   return directory;
 }

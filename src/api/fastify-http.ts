@@ -35,10 +35,18 @@ export interface HttpDoor {
 }
 
 export function createHttpDoor(options: HttpOptions): HttpDoor {
+  const { requestTimeoutMs = 30_000 } = options;
   const instance = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
-    requestTimeout: options.requestTimeoutMs ?? 30_000,
+    requestTimeout: requestTimeoutMs,
+    http: {
+      // Where headers had more time than the whole request, Node would give the whole request theirs.
+      headersTimeout: Math.min(requestTimeoutMs, 10_000),
+      requestTimeout: requestTimeoutMs,
+      // Node looks for requests that are too slow only so often, by default every 30 s.
+      connectionsCheckingInterval: Math.min(requestTimeoutMs, 5_000),
+    },
     keepAliveTimeout: 72_000,
     forceCloseConnections: 'idle',
     return503OnClosing: false,

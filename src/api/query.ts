@@ -1,9 +1,11 @@
 /** The query parameters of both doors: text in an address, fields of a JSON object over NATS. */
 import { z } from 'zod';
+import type { CodedError } from '../base/errors.ts';
 import { parseDuration } from '../jobs/duration.ts';
 import type { JobFilter } from './backend.ts';
 import { faultsOf, invalid } from './faults.ts';
 import { readInstant } from './instant-text.ts';
+import { shorten, shortenValue } from './json-text.ts';
 
 /** By the names of HTTP; a name that was given twice counts once, as in Dkron. */
 export type Query = Readonly<Record<string, unknown>>;
@@ -168,14 +170,27 @@ function asText(value: unknown): unknown {
 
 /** `metadata[key]=value` in an address, `metadata: {key: value}` over NATS. */
 function readMetadata(query: Query): Record<string, string> {
+  // Without a prototype, for the keys are the client's.
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
-  const given = query['metadata'];
-  if (given !== null && typeof given === 'object') {
-    for (const [key, value] of Object.entries(given)) metadata[key] = String(asText(value));
+  const add = (key: string, given: unknown): void => {
+    const value = asText(given);
+    if (typeof value !== 'string') throw metadataFault(`metadata.${key}`, given, 'a string');
+    metadata[key] = value;
+  };
+  const map = query['metadata'];
+  if (map !== undefined && map !== null) {
+    if (typeof map !== 'object' || Array.isArray(map)) throw metadataFault('metadata', map, 'metadata[key]=value');
+    for (const [key, value] of Object.entries(map)) add(key, value);
   }
   for (const name of Object.keys(query)) {
     const match = /^metadata\[(.+)\]$/s.exec(name);
-    if (match !== null) metadata[match[1] as string] = String(asText(query[name]));
+    if (match !== null) add(match[1] as string, query[name]);
   }
   return metadata;
+}
+
+function metadataFault(field: string, value: unknown, allowed: string): CodedError {
+  return invalid('query', [
+    { field: shorten(field, 80), value: shortenValue(value), allowed, message: 'is not allowed' },
+  ]);
 }

@@ -10,7 +10,10 @@ import { writeLeader, writeMember } from './node-json.ts';
 import { problem } from './problem.ts';
 import { type ExecutionSort, readExecutionsQuery, readFiresQuery, readJobFilter, readOutputLimit } from './query.ts';
 import { type OutputText, writeExecution, writeFire, writeRun } from './run-json.ts';
+import { warningHeader } from './warning-header.ts';
 
+/** In one answer; Dkron has no paging here, and never more than a hundred. */
+const EXECUTIONS_MAX = 10_000;
 /** Of output in one list; what comes after shows the tail that its row holds. */
 const LIST_OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 /** Dkron's limit on one output, four times over. */
@@ -45,9 +48,12 @@ export async function listExecutions(context: ApiContext, call: Call): Promise<A
   const { sort, isDescending, start, end, outputBytesMax } = readExecutionsQuery(call.query);
   const page = await context.backend.executions(call.name);
   if (page === undefined) throw unknownJob(call.name);
-  const items = sortExecutions(page.items, sort, isDescending).slice(start, end ?? undefined);
+  const wanted = sortExecutions(page.items, sort, isDescending).slice(start, end ?? undefined);
+  const items = wanted.slice(0, EXECUTIONS_MAX);
   const body = await writeExecutions(context, items, outputBytesMax, 'listed');
-  return { status: 200, headers: pageHeaders(page), body };
+  const warning = `${items.length} of ${page.total} executions: _start and _end show the others`;
+  const headers = { ...pageHeaders(page), ...warningHeader(items.length < wanted.length ? [warning] : []) };
+  return { status: 200, headers, body };
 }
 
 export async function getExecution(context: ApiContext, call: Call): Promise<Answer> {

@@ -11,6 +11,7 @@ import { parseJson } from './json-text.ts';
 import { failedAnswer, problem } from './problem.ts';
 import { isPresent, readRunQuery } from './query.ts';
 import { writeFinishedRun } from './read-operations.ts';
+import { warningHeader } from './warning-header.ts';
 
 const REQUEST_ID_BYTES_MAX = 255;
 
@@ -114,15 +115,6 @@ function notAJob(result: Result | Failed): Answer {
   throw new Error(`a result of another kind: ${result.type}`);
 }
 
-export function jobPath(name: string): string {
+function jobPath(name: string): string {
   return `/v1/jobs/${encodeURIComponent(name)}`;
-}
-
-/** Header values are bytes on the wire, so what is not ASCII travels escaped. */
-export function warningHeader(warnings: readonly string[]): Record<string, string> {
-  if (warnings.length === 0) return {};
-  const text = warnings
-    .join('; ')
-    .replace(/[^\x20-\x7e]/gu, (char) => encodeURIComponent(Buffer.from(char).toString()));
-  return { 'Carillon-Warning': text };
 }

@@ -25,7 +25,9 @@ export function describeStart(settings: Settings, node: DevNode, hasSample: bool
       `    curl ${node.url}/v1/jobs/${SAMPLE_JOB}/executions`,
     );
   }
-  lines.push(`    npx carillon job put --name first --schedule '@every 5s' --command 'date' && npx carillon job run first`);
+  lines.push(
+    `    npx carillon job put --name first --schedule '@every 5s' --command 'date' && npx carillon job run first`,
+  );
   if (node.natsUrl !== null) {
     lines.push(`    nats req --server '${node.natsUrl}' carillon.${settings.cluster}.api.job.list '{}'`);
   }

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { CodedError } from '../base/errors.ts';
-import { createIntlZones } from '../jobs/intl-zones.ts';
 import { readSettings, SETTINGS, type SettingName, variableOf } from '../config.ts';
+import { createIntlZones } from '../jobs/intl-zones.ts';
 import { describeStart } from './dev-banner.ts';
 import { startDevNode } from './dev-node.ts';
 import { putSampleJob } from './dev-sample.ts';
@@ -42,7 +42,9 @@ async function run(options: Record<string, string | string[] | boolean>, version
   }
 }
 
-async function settingsOf(options: Record<string, string | string[] | boolean>): Promise<ReturnType<typeof readSettings>> {
+async function settingsOf(
+  options: Record<string, string | string[] | boolean>,
+): Promise<ReturnType<typeof readSettings>> {
   const flags: Record<string, string | readonly string[] | undefined> = {};
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const value = options[camelCase(name)];

@@ -1,6 +1,6 @@
 /** Starts the node of `carillon dev` with its doors, and stops it on a signal. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemTurns } from '../actors/system-turns.ts';
@@ -25,7 +25,6 @@ import { type RunningNode, startNode } from '../node.ts';
 import { openSystemDisk } from '../store/system-disk.ts';
 import { type DevNats, startDevNats } from './dev-nats.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
-import { readFile } from 'node:fs/promises';
 
 export interface DevNode {
   readonly url: string;
@@ -136,10 +135,7 @@ function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Execut
   return new Map<string, Executor>([
     ['shell', new ShellExecutor({ environment, inheritEnvironment, log })],
     ['http', new HttpExecutor()],
-    [
-      'function',
-      new FunctionExecutor({ directory: settings.functionsDir, environment, inheritEnvironment, log }),
-    ],
+    ['function', new FunctionExecutor({ directory: settings.functionsDir, environment, inheritEnvironment, log })],
   ]);
 }
 

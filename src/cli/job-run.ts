@@ -89,7 +89,9 @@ function explain(run: RunAnswer, last: readonly NonNullable<RunAnswer['execution
     const code =
       execution.exit_code === null || execution.exit_code === undefined ? '' : `, exit code ${execution.exit_code}`;
     const signal = textOf(execution.signal) === '-' ? '' : `, ${execution.signal}`;
-    const reason = textOf(execution.reason) === '-' ? '' : `: ${execution.reason}`;
+    // A reason that only repeats code or signal says nothing new.
+    const isNew = textOf(execution.reason) !== '-' && !/^(exit status|signal) /.test(execution.reason ?? '');
+    const reason = isNew ? `: ${execution.reason}` : '';
     const attempt = execution.attempt > 1 ? ` (attempt ${execution.attempt})` : '';
     process.stderr.write(`${execution.node_name}: ${textOf(execution.outcome)}${code}${signal}${attempt}${reason}\n`);
   }

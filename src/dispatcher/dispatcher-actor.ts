@@ -12,7 +12,7 @@ import { executeItem } from './dispatcher.ts';
 import { Pulse } from './pulse.ts';
 
 export type DispatcherMessage =
-  | { readonly type: 'leading'; readonly isLeading: boolean }
+  | { readonly type: 'leading'; readonly isLeading: boolean; readonly term: number }
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
   | { readonly type: 'from-node'; readonly message: FromNode }
   | { readonly type: 'flush' }
@@ -84,7 +84,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   receive(message: DispatcherMessage): void {
     switch (message.type) {
       case 'leading':
-        return this.#lead(message.isLeading);
+        return this.#lead(message.isLeading, message.term);
       case 'events':
         if (this.#isLeading) for (const event of message.events) this.#hear(event);
         return;
@@ -104,8 +104,9 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     }
   }
 
-  #lead(isLeading: boolean): void {
+  #lead(isLeading: boolean, term: number): void {
     this.#isLeading = isLeading;
+    this.#term = term;
     this.#epoch += 1;
     this.#executes.clear();
     this.#acknowledges.clear();
@@ -115,7 +116,6 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#live = '';
     if (!isLeading) return;
     this.#pulse.restart(this.#context.clock.monotonic());
-    this.#term += 1;
     this.#beat(this.#epoch);
     this.#sweep(this.#epoch);
   }

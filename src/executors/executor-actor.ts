@@ -10,22 +10,25 @@
  * outbox, or has a tombstone; and a restart finds its mark. Nothing starts without having heard the leader within the
  * lease, and after a lapse not before a leader has confirmed the session.
  */
-import { unreachable } from '../base/errors.ts';
-import { crc32Of } from '../base/hash.ts';
-import { Heap } from '../base/heap.ts';
-import type { Timer } from '../base/time.ts';
+
 import type { Actor, ActorContext, Reply } from '../actors/actor.ts';
-import type { Storage, Write } from '../store/storage.ts';
-import type { Ending, Executor, Task } from './executor.ts';
+import { unreachable } from '../base/errors.ts';
+import type { Timer } from '../base/time.ts';
+import type { Write } from '../store/storage.ts';
+import { Delivery } from './delivery.ts';
+import type { Ending, Task } from './executor.ts';
+import type { ExecutorActorOptions } from './executor-options.ts';
 import type { RefusalReason } from './finishes.ts';
 import { cancelledFinish, finishOfEnding, impossibleFinish, lostFinish, refusedFinish } from './finishes.ts';
 import type { NodeStoreState, StartedMark } from './node-store.ts';
-import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail, readTail } from './node-store.ts';
-import type { OutboxLimits, Released } from './outbox.ts';
+import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail } from './node-store.ts';
+import type { Released } from './outbox.ts';
 import { OUTBOX_LIMITS, Outbox } from './outbox.ts';
-import type { ExecuteItem, Finish, FromNode, OutputChunk, OutputStored, ToNode } from './protocol.ts';
+import type { ExecuteItem, Finish, OutputStored, ToNode } from './protocol.ts';
+import { SessionLease } from './session-lease.ts';
 import type { Tombstone } from './tombstones.ts';
 import { Tombstones } from './tombstones.ts';
+import { WaitingList } from './waiting-list.ts';
 import { WriteQueue } from './write-queue.ts';
 
 export type ExecutorMessage =
@@ -54,38 +57,9 @@ export type ExecutorAnswer =
       readonly outbox: number;
     };
 
-export interface ExecutorActorOptions {
-  /** This node's id, and its boot. */
-  readonly node: string;
-  readonly boot: number;
-  readonly name: string;
-  readonly isServer: boolean;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly slots: number;
-  readonly version: string;
-  readonly address: string;
-  readonly executors: ReadonlyMap<string, Executor>;
-  /** The node's own store, and what `openNodeStore` read from it. */
-  readonly storage: Storage;
-  readonly stored: NodeStoreState;
-  /** Fire and forget, as everything between nodes. */
-  readonly toLeader: (leader: string, message: FromNode) => void;
-  readonly toServers: (message: OutputChunk) => void;
-  /** Servers of the cluster as far as this node knows; at least 1. */
-  readonly serverCount: () => number;
-  /** Default 5,000. */
-  readonly leaseMs?: number;
-  /** Default 1,000. */
-  readonly heartbeatMs?: number;
-  /** Attempts that may wait for a slot or their time. Default 10,000. */
-  readonly queueMax?: number;
-  /** Default 256,000. */
-  readonly outputBytesMax?: number;
-  readonly outboxLimits?: OutboxLimits;
-}
-
 interface Held {
   readonly item: ExecuteItem;
+  readonly notBeforeMs: number;
   state: 'waiting' | 'marking' | 'running';
   /** When its executor was started. */
   startedAtMs: number;
@@ -97,11 +71,6 @@ const TOMBSTONE_KEEP_MS = 600_000;
 const TOMBSTONES_MAX = 200_000;
 /** Deletions of acknowledged rows may wait for company. */
 const LAZY_FLUSH_MS = 100;
-const OUTPUT_CHUNK_BYTES = 256 * 1024;
-const OUTPUT_BURST_BYTES = 4 * 1024 * 1024;
-/** Messages of finishes in one go; the rest follows with the next acknowledgement or tick. */
-const FINISH_BURST_MESSAGES = 5;
-const TAIL_COPIES_WANTED = 2;
 
 export function createExecutorActor(
   options: ExecutorActorOptions,
@@ -112,21 +81,19 @@ export function createExecutorActor(
 class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   readonly #options: ExecutorActorOptions;
   readonly #context: ActorContext<ExecutorMessage, ExecutorAnswer>;
-  readonly #leaseMs: number;
+  readonly #lease: SessionLease;
   readonly #heartbeatMs: number;
   readonly #queueMax: number;
   readonly #outbox: Outbox;
   readonly #writes = new WriteQueue();
+  readonly #delivery: Delivery;
   readonly #tombstones: Tombstones;
 
   /** Everything between its execute and its finish. */
   readonly #held = new Map<string, Held>();
-  /** Waiting for a slot, first come first served; what was cancelled or refused meanwhile is skipped when taken. */
-  #ready: Held[] = [];
-  /** Taken from the front of `#ready`, and cut off now and then. */
-  #readyTaken = 0;
-  /** Waiting for its time. */
-  readonly #early = new Heap<Held>((left, right) => left.item.notBeforeMs < right.item.notBeforeMs);
+  readonly #waiting = new WaitingList<Held>(
+    (held) => held.state === 'waiting' && this.#held.get(held.item.execution) === held,
+  );
   #earlyTimer: Timer | null = null;
   #earlyAtMs = 0;
   #waitingCount = 0;
@@ -134,14 +101,6 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   /** Marks in the batch that is on its way, and in the one after it. */
   #marksInFlight: Held[] = [];
   #marksNext: Held[] = [];
-
-  #leader: string | null = null;
-  #term = -1;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
-  #welcomedBy: string | null = null;
-  #session: number | null = null;
-  /** False from a lapse of the lease until a leader confirms the session: it may have been declared lost meanwhile. */
-  #isSessionConfirmed = false;
 
   #isFlushAsked = false;
   #isFlushTimed = false;
@@ -151,10 +110,11 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   constructor(options: ExecutorActorOptions, context: ActorContext<ExecutorMessage, ExecutorAnswer>) {
     this.#options = options;
     this.#context = context;
-    this.#leaseMs = options.leaseMs ?? 5_000;
+    this.#lease = new SessionLease({ boot: options.boot, leaseMs: options.leaseMs ?? 5_000 });
     this.#heartbeatMs = options.heartbeatMs ?? 1_000;
     this.#queueMax = options.queueMax ?? 10_000;
     this.#outbox = new Outbox(options.outboxLimits ?? OUTBOX_LIMITS);
+    this.#delivery = new Delivery({ ...options, outbox: this.#outbox, writes: this.#writes });
     this.#tombstones = new Tombstones({
       keepMs: TOMBSTONE_KEEP_MS,
       countMax: TOMBSTONES_MAX,
@@ -185,7 +145,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
         for (const execution of message.executions) this.#onAcknowledge(execution);
         return this.#sendFinishes();
       case 'output-stored':
-        return this.#release(this.#outbox.stored(message.execution, message.server, this.#copiesWanted()));
+        return this.#release(this.#outbox.stored(message.execution, message.server, this.#delivery.copiesWanted()));
       case 'ended':
         return this.#onEnded(message.execution, message.ending);
       case 'written':
@@ -225,30 +185,20 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   // Leader, lease and session.
 
   #onBeacon(leader: string, term: number): void {
-    if (term < this.#term) return;
-    const isNewLeader = leader !== this.#leader || term !== this.#term;
-    if (!this.#isLeaseValid()) this.#isSessionConfirmed = false;
-    this.#term = term;
-    this.#leader = leader;
-    this.#heardAtMs = this.#context.clock.monotonic();
-    if (isNewLeader) {
-      this.#welcomedBy = null;
+    const news = this.#lease.hear(leader, term, this.#context.clock.monotonic());
+    if (news === 'old') return;
+    if (this.#lease.isHelloDue) this.#sayHello(leader);
+    if (news === 'new-leader') {
       this.#outbox.hurryAll();
+      this.#sendFinishes();
     }
-    if (this.#welcomedBy !== leader || !this.#isSessionConfirmed) this.#sayHello(leader);
-    if (isNewLeader) this.#sendFinishes();
     this.#startDue();
   }
 
   #onWelcome(message: Extract<ToNode, { type: 'welcome' }>): void {
-    // Sessions are log indexes, so a lower one is an old message.
-    if (message.boot !== this.#options.boot || (this.#session !== null && message.session < this.#session)) return;
-    if (message.leader === this.#leader) {
-      this.#welcomedBy = message.leader;
-      this.#isSessionConfirmed = true;
-    }
-    if (message.session === this.#session) return this.#startDue();
-    this.#session = message.session;
+    const news = this.#lease.welcome(message.leader, message.boot, message.session);
+    if (news === 'old') return;
+    if (news === 'same-session') return this.#startDue();
     for (const held of [...this.#held.values()]) {
       if (held.state === 'waiting' && held.item.session !== message.session) this.#dropWaiting(held, 'session');
     }
@@ -259,12 +209,8 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     this.#options.toLeader(leader, { type: 'hello', node, boot, name, isServer, tags, slots, version, address });
   }
 
-  #isLeaseValid(): boolean {
-    return this.#context.clock.monotonic() - this.#heardAtMs <= this.#leaseMs;
-  }
-
   #mayStart(): boolean {
-    return this.#isSessionConfirmed && !this.#isDraining && this.#isLeaseValid();
+    return !this.#isDraining && this.#lease.mayStart(this.#context.clock.monotonic());
   }
 
   // What the leader asks for.
@@ -289,15 +235,15 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       this.#logEnd(finish, item.job, item.run);
       return this.#owe(finish);
     }
-    const held: Held = { item, state: 'waiting', startedAtMs: 0, isCancelled: false };
+    const { notBeforeMs } = item;
+    const held: Held = { item, notBeforeMs, state: 'waiting', startedAtMs: 0, isCancelled: false };
     this.#held.set(execution, held);
     this.#waitingCount += 1;
-    if (item.notBeforeMs > nowMs) this.#early.push(held);
-    else this.#ready.push(held);
+    this.#waiting.add(held, nowMs);
   }
 
   #refusalOf(item: ExecuteItem, nowMs: number): RefusalReason | null {
-    if (item.session !== this.#session) return 'session';
+    if (item.session !== this.#lease.session) return 'session';
     if (nowMs > item.startByMs) return 'start-by';
     if (this.#isDraining) return 'draining';
     if (this.#outbox.isFull) return 'outbox-full';
@@ -341,26 +287,21 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #onAcknowledge(execution: string): void {
-    this.#release(this.#outbox.acknowledge(execution, this.#copiesWanted()));
+    this.#release(this.#outbox.acknowledge(execution, this.#delivery.copiesWanted()));
   }
 
   // Starting.
 
   #startDue(): void {
-    this.#moveEarly();
     const nowMs = this.#context.clock.now();
     const mayStart = this.#mayStart();
-    for (; this.#readyTaken < this.#ready.length; this.#readyTaken += 1) {
-      const held = this.#ready[this.#readyTaken] as Held;
-      if (held.state !== 'waiting' || this.#held.get(held.item.execution) !== held) continue;
+    for (let held = this.#waiting.peek(nowMs); held !== undefined; held = this.#waiting.peek(nowMs)) {
       if (nowMs > held.item.startByMs) this.#dropWaiting(held, 'start-by');
       else if (mayStart && this.#slotsUsed < this.#options.slots) this.#mark(held, nowMs);
       else break;
+      this.#waiting.shift();
     }
-    if (2 * this.#readyTaken >= this.#ready.length) {
-      this.#ready = this.#ready.slice(this.#readyTaken);
-      this.#readyTaken = 0;
-    }
+    this.#awaitEarly(nowMs);
   }
 
   /** What waits behind others learns in time that it is too late. */
@@ -371,19 +312,13 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     }
   }
 
-  #moveEarly(): void {
-    const nowMs = this.#context.clock.now();
-    for (let held = this.#early.peek(); held !== undefined; held = this.#early.peek()) {
-      if (held.item.notBeforeMs > nowMs) break;
-      this.#early.pop();
-      this.#ready.push(held);
-    }
-    const next = this.#early.peek();
-    if (next === undefined || (this.#earlyTimer !== null && this.#earlyAtMs <= next.item.notBeforeMs)) return;
+  #awaitEarly(nowMs: number): void {
+    const dueMs = this.#waiting.nextDueMs;
+    if (dueMs === undefined || (this.#earlyTimer !== null && this.#earlyAtMs <= dueMs)) return;
     this.#earlyTimer?.cancel();
-    this.#earlyAtMs = next.item.notBeforeMs;
+    this.#earlyAtMs = dueMs;
     // The wall clock may jump, so the tick looks as well.
-    this.#earlyTimer = this.#context.after(next.item.notBeforeMs - nowMs, { type: 'due' });
+    this.#earlyTimer = this.#context.after(dueMs - nowMs, { type: 'due' });
   }
 
   #mark(held: Held, nowMs: number): void {
@@ -402,7 +337,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     const executor = this.#options.executors.get(item.executor);
     let finish: Finish | null = null;
     if (held.isCancelled) finish = cancelledFinish(item.execution, nowMs);
-    else if (item.session !== this.#session) finish = refusedFinish(item.execution, 'session', nowMs);
+    else if (item.session !== this.#lease.session) finish = refusedFinish(item.execution, 'session', nowMs);
     else if (nowMs > item.startByMs) finish = refusedFinish(item.execution, 'start-by', nowMs);
     else if (this.#isDraining) finish = refusedFinish(item.execution, 'draining', nowMs);
     if (finish !== null || !this.#mayStart() || executor === undefined) {
@@ -415,7 +350,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       // Only the lease is missing: it waits for a leader.
       held.state = 'waiting';
       this.#waitingCount += 1;
-      this.#ready.splice(this.#readyTaken, 0, held);
+      this.#waiting.putBack(held);
       return;
     }
     held.state = 'running';
@@ -462,31 +397,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #sendFinishes(): void {
-    if (this.#leader === null) return;
-    const nowMs = this.#context.clock.monotonic();
-    const { node, boot } = this.#options;
-    for (let message = 0; message < FINISH_BURST_MESSAGES; message += 1) {
-      const finishes = this.#outbox.takeDueFinishes(nowMs);
-      if (finishes.length === 0) return;
-      this.#options.toLeader(this.#leader, { type: 'finish', node, boot, finishes });
-    }
-  }
-
-  #sendTails(): void {
-    const nowMs = this.#context.clock.monotonic();
-    for (const execution of this.#outbox.takeDueTails(nowMs, this.#copiesWanted(), OUTPUT_BURST_BYTES)) {
-      const bytes = this.#writes.peek(putTail(execution, new Uint8Array()).key) ?? readTail(this.#options.storage, execution);
-      if (bytes === undefined) throw new Error(`outbox: the tail of ${execution} is missing from the node store`);
-      const crc = crc32Of(bytes);
-      for (let offset = 0; offset < bytes.length; offset += OUTPUT_CHUNK_BYTES) {
-        const chunk = bytes.subarray(offset, offset + OUTPUT_CHUNK_BYTES);
-        this.#options.toServers({ type: 'output', execution, offset, totalBytes: bytes.length, crc, bytes: chunk });
-      }
-    }
-  }
-
-  #copiesWanted(): number {
-    return Math.max(1, Math.min(TAIL_COPIES_WANTED, this.#options.serverCount()));
+    this.#delivery.sendFinishes(this.#lease.leader, this.#context.clock.monotonic());
   }
 
   #release(released: Released | null): void {
@@ -521,7 +432,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #flush(): void {
     // Results leave before their fsync: whichever way is quicker makes them safe.
     this.#sendFinishes();
-    this.#sendTails();
+    this.#delivery.sendTails(this.#context.clock.monotonic());
     const batch = this.#writes.take();
     if (batch === null) return;
     this.#marksInFlight = this.#marksNext;
@@ -546,20 +457,21 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #onTick(): void {
     this.#context.after(this.#heartbeatMs, { type: 'tick' });
     this.#tombstones.expire(this.#context.clock.monotonic());
-    for (const released of this.#outbox.releaseStored(this.#copiesWanted())) this.#release(released);
-    if (this.#leader !== null && this.#session !== null) {
-      this.#options.toLeader(this.#leader, {
+    for (const released of this.#outbox.releaseStored(this.#delivery.copiesWanted())) this.#release(released);
+    const { leader, session } = this.#lease;
+    if (leader !== null && session !== null) {
+      this.#options.toLeader(leader, {
         type: 'heartbeat',
         node: this.#options.node,
         boot: this.#options.boot,
-        session: this.#session,
+        session,
         running: this.#slotsUsed,
         outbox: this.#outbox.size,
       });
     }
     this.#dropExpired();
     this.#sendFinishes();
-    this.#sendTails();
+    this.#delivery.sendTails(this.#context.clock.monotonic());
     this.#startDue();
     this.#report();
   }
@@ -582,8 +494,8 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #state(): ExecutorAnswer {
     return {
       type: 'state',
-      leader: this.#leader,
-      session: this.#session,
+      leader: this.#lease.leader,
+      session: this.#lease.session,
       mayStart: this.#mayStart(),
       waiting: this.#waitingCount,
       running: [...this.#held.values()].filter((held) => held.state === 'running').map((held) => held.item.execution),

@@ -1,5 +1,5 @@
-import type { Json } from '../jobs/job.ts';
 import { parseDuration } from '../jobs/duration.ts';
+import type { Json } from '../jobs/job.ts';
 import { parseSize } from '../jobs/size.ts';
 import type { Task } from './executor.ts';
 import type { FunctionCall } from './host-protocol.ts';

@@ -3,8 +3,8 @@ import type { Log } from '../base/telemetry.ts';
 import { failedEnding } from './endings.ts';
 import type { Ending, Executor, Task } from './executor.ts';
 import { readFunctionConfig } from './function-config.ts';
-import { RunHost } from './run-host.ts';
-import { environmentForChildren } from './shell-config.ts';
+import { environmentForChildren } from './system-environment.ts';
+import { RunHost } from './system-run-host.ts';
 
 export interface FunctionExecutorOptions {
   /** Modules lie in here; '' for none: then every call fails with words. */
@@ -55,7 +55,7 @@ export class FunctionExecutor implements Executor {
           ? 'function: this node has no functions directory (setting functions-dir)'
           : null;
     if (config.type === 'fault' || fault !== null) {
-      setImmediate(() => ended(failedEnding('bad configuration', fault ?? '')));
+      queueMicrotask(() => ended(failedEnding('bad configuration', fault ?? '')));
       return;
     }
     this.host.start({ type: 'function', call: config.call }, ended);

@@ -1,6 +1,6 @@
 import { setPriority } from 'node:os';
-import { openHostChannel } from './host-channel.ts';
 import { FunctionHost } from './piscina-host.ts';
+import { openHostChannel } from './system-host-channel.ts';
 
 /** User code is nicer than the node, so that its beats and ticks come first. */
 const HOST_PRIORITY = 5;

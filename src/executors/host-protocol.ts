@@ -22,14 +22,22 @@ export interface FunctionCall {
 }
 
 export type HostWork =
-  | { readonly type: 'child'; readonly execution: string; readonly outputBytesMax: number; readonly command: ChildCommand }
+  | {
+      readonly type: 'child';
+      readonly execution: string;
+      readonly outputBytesMax: number;
+      readonly command: ChildCommand;
+    }
   | { readonly type: 'function'; readonly call: FunctionCall };
 
 export type ToHost =
   | { readonly type: 'work'; readonly work: HostWork }
   | { readonly type: 'cancel'; readonly execution: string; readonly graceMs: number };
 
-export type FromHost = { readonly type: 'ended'; readonly execution: string; readonly ending: Ending };
+export type FromHost =
+  /** It leads a process group that has to be ended if the host dies. Not told of what is over in no time. */
+  | { readonly type: 'leads-group'; readonly execution: string; readonly pid: number }
+  | { readonly type: 'ended'; readonly execution: string; readonly ending: Ending };
 
 export function executionOf(work: HostWork): string {
   return work.type === 'child' ? work.execution : work.call.execution;

@@ -18,6 +18,8 @@ const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
 interface Running {
   readonly request: ClientRequest;
+  /** Aborts the request at its time limit. */
+  readonly deadline: AbortSignal;
   isCancelled: boolean;
 }
 
@@ -30,13 +32,14 @@ export class HttpExecutor implements Executor {
   start(task: Task, ended: (ending: Ending) => void): void {
     const config = readHttpConfig(task);
     if (config.type === 'fault') return later(() => ended(failedEnding('bad configuration', config.text)));
+    const deadline = AbortSignal.timeout(config.request.timeoutMs);
     let request: ClientRequest;
     try {
-      request = this.#open(config.request);
+      request = this.#open(config.request, deadline);
     } catch (error) {
       return later(() => ended(failedEnding('bad configuration', `http: ${messageOf(error)}`)));
     }
-    const running: Running = { request, isCancelled: false };
+    const running: Running = { request, deadline, isCancelled: false };
     this.#running.set(task.execution, running);
     const exchange = new Exchange(config.request, running, task.outputBytesMax, (ending) => {
       this.#running.delete(task.execution);
@@ -58,7 +61,7 @@ export class HttpExecutor implements Executor {
     for (const agent of this.#tlsAgents.values()) agent.destroy();
   }
 
-  #open({ method, url, headers, body, tls }: HttpRequest): ClientRequest {
+  #open({ method, url, headers, body, tls }: HttpRequest, signal: AbortSignal): ClientRequest {
     const headerMap: Record<string, string | string[]> = {};
     for (const [name, value] of headers) {
       const key = name.toLowerCase();
@@ -67,8 +70,8 @@ export class HttpExecutor implements Executor {
     }
     if (body !== '') headerMap['content-length'] ??= String(Buffer.byteLength(body));
     return url.protocol === 'https:'
-      ? httpsRequest(url, { method, headers: headerMap, agent: this.#tlsAgent(tls) })
-      : httpRequest(url, { method, headers: headerMap, agent: this.#plainAgent });
+      ? httpsRequest(url, { method, headers: headerMap, signal, agent: this.#tlsAgent(tls) })
+      : httpRequest(url, { method, headers: headerMap, signal, agent: this.#plainAgent });
   }
 
   #tlsAgent(tls: HttpRequest['tls']): HttpsAgent {
@@ -102,8 +105,6 @@ class Exchange {
   /** The start of the body, for the expression. */
   #body: Buffer[] = [];
   #bodyBytes = 0;
-  #timer: NodeJS.Timeout | null = null;
-  #isTimedOut = false;
   #isOver = false;
 
   constructor(config: HttpRequest, running: Running, outputBytesMax: number, ended: (ending: Ending) => void) {
@@ -115,12 +116,8 @@ class Exchange {
 
   begin(): void {
     const { request } = this.#running;
-    const { method, url, headers, timeoutMs, isDebug } = this.#config;
+    const { method, url, headers, isDebug } = this.#config;
     if (isDebug) this.#say(`> ${method} ${url.href}\n${headers.map(([name]) => `> ${name}: …\n`).join('')}`);
-    this.#timer = setTimeout(() => {
-      this.#isTimedOut = true;
-      request.destroy();
-    }, timeoutMs);
     request.on('response', (response) => this.#onResponse(response));
     request.on('error', (error) => this.#onBroken(error));
     request.on('close', () => this.#onBroken(new Error('the connection was closed')));
@@ -160,7 +157,7 @@ class Exchange {
   #onBroken(error: Error): void {
     if (this.#isOver) return;
     if (this.#running.isCancelled) return this.#end('cancelled', '');
-    if (this.#isTimedOut) return this.#end('timed-out', `time limit of ${this.#config.timeoutMs} ms`);
+    if (this.#running.deadline.aborted) return this.#end('timed-out', `time limit of ${this.#config.timeoutMs} ms`);
     this.#say(`http: ${this.#config.method} ${this.#config.url.origin}: ${messageOf(error)}\n`);
     this.#fail('request failed');
   }
@@ -172,7 +169,6 @@ class Exchange {
   #end(outcome: Ending['outcome'], reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
     this.#body = [];
     this.#ended({
       outcome,
@@ -195,6 +191,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Never from within `start`. */
 function later(run: () => void): void {
-  setImmediate(run);
+  queueMicrotask(run);
 }

@@ -10,7 +10,7 @@ export interface LaunchListener {
   exited(exitCode: number | null, signal: string | null): void;
 }
 
-/** Starts child processes. Twins: `spawn-launcher.ts` (any command) and `sh-launcher.ts` (quicker). */
+/** Starts child processes. Twins: `system-spawn-launcher.ts` (any command) and `system-sh-launcher.ts` (quicker). */
 export interface Launcher {
   launch(command: ChildCommand, listener: LaunchListener): void;
   close(): void;

@@ -176,5 +176,7 @@ function isTailWanted(entry: Entry, serversWanted: number): boolean {
 
 /** Upper bound of the JSON text's size without making it: control characters grow sixfold, but are rare in output. */
 function approximateBytes(finish: Finish): number {
-  return 256 + finish.execution.length + finish.reason.length + 2 * finish.outputTail.length + (finish.result?.length ?? 0);
+  return (
+    256 + finish.execution.length + finish.reason.length + 2 * finish.outputTail.length + (finish.result?.length ?? 0)
+  );
 }

@@ -6,8 +6,9 @@
  *
  * Live output and reading are not its business: whoever reads calls `readOutput` on the same storage.
  */
-import { unreachable } from '../base/errors.ts';
+
 import type { Actor, ActorContext } from '../actors/actor.ts';
+import { unreachable } from '../base/errors.ts';
 import type { Row, Storage, Write } from '../store/storage.ts';
 import { endOfPrefix } from '../store/storage.ts';
 import { OutputAssembly } from './output-assembly.ts';

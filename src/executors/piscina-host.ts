@@ -1,11 +1,11 @@
 import { Piscina } from 'piscina';
 import { failedEnding } from './endings.ts';
-import { RunningCall } from './function-call.ts';
-import { FunctionModules } from './function-modules.ts';
 import type { ThreadCall, ThreadOutput, ThreadResult } from './function-thread-protocol.ts';
 import { MEMORY_EXIT_CODE } from './function-thread-protocol.ts';
 import type { FromHost, FunctionCall, ToHost } from './host-protocol.ts';
 import { findCulprit } from './memory-culprit.ts';
+import { RunningCall } from './piscina-call.ts';
+import { FunctionModules } from './piscina-modules.ts';
 
 export interface FunctionHostOptions {
   readonly directory: string;

@@ -91,7 +91,9 @@ async function callFunction(call: ThreadCall, signal: AbortSignal, mine: ThreadS
     const result = value === undefined ? null : JSON.stringify(value);
     if (result === undefined) throw new TypeError('function: the returned value has no JSON form');
     if (result !== null && Buffer.byteLength(result) > RESULT_BYTES_MAX) {
-      mine.write(`function: the result has ${Buffer.byteLength(result)} bytes of JSON, at most ${RESULT_BYTES_MAX} are kept\n`);
+      mine.write(
+        `function: the result has ${Buffer.byteLength(result)} bytes of JSON, at most ${RESULT_BYTES_MAX} are kept\n`,
+      );
       return { isSuccess: false, result: null, reason: 'result too large' };
     }
     return { isSuccess: true, result, reason: '' };

@@ -29,7 +29,10 @@ export type ToNode =
    * The leader holds these open and assigned to you. For each say `finish` if it has ended, never started or cannot
    * be known any more; what runs, or waits for its start, is left out of the answer.
    */
-  | { readonly type: 'reconcile'; readonly executions: readonly { readonly execution: string; readonly session: number }[] }
+  | {
+      readonly type: 'reconcile';
+      readonly executions: readonly { readonly execution: string; readonly session: number }[];
+    }
   /** These finishes are committed (or nobody knows their execution any more): let them go. */
   | { readonly type: 'acknowledge'; readonly executions: readonly string[] };
 

@@ -1,8 +1,9 @@
-import type { Json } from '../jobs/job.ts';
 import { parseDuration } from '../jobs/duration.ts';
+import type { Json } from '../jobs/job.ts';
 import { parseSize } from '../jobs/size.ts';
 import type { Task } from './executor.ts';
 import { splitWords } from './split-words.ts';
+import { taskEnvironment } from './system-environment.ts';
 
 /** A child process to start. Plain data. */
 export interface ChildCommand {
@@ -59,31 +60,6 @@ export function readShellConfig(task: Task, nodeEnvironment: Readonly<Record<str
   };
 }
 
-/** Of the node's own environment a child gets these, or everything. */
-export function environmentForChildren(
-  environment: Readonly<Record<string, string | undefined>>,
-  inherit: boolean,
-): Readonly<Record<string, string>> {
-  const passed: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    if (value !== undefined && (inherit || PASSED.has(name))) passed[name] = value;
-  }
-  passed['PATH'] ??= '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-  return passed;
-}
-
-function taskEnvironment(task: Task): Readonly<Record<string, string>> {
-  return {
-    ENV_JOB_NAME: task.job,
-    CARILLON_JOB: task.job,
-    CARILLON_RUN: task.run,
-    CARILLON_EXECUTION: task.execution,
-    CARILLON_ATTEMPT: String(task.attempt),
-    CARILLON_SCHEDULED_AT: task.scheduledAtMs === null ? '' : new Date(task.scheduledAtMs).toISOString(),
-    CARILLON_FENCE: String(task.fence),
-  };
-}
-
 /** `A=1,B=2`, as in Dkron: values cannot contain commas. */
 function readEnvironment(text: string): Readonly<Record<string, string>> | string {
   const environment: Record<string, string> = {};
@@ -115,6 +91,5 @@ function fault(text: string): ShellConfig {
   return { type: 'fault', text };
 }
 
-const PASSED: ReadonlySet<string> = new Set(['PATH', 'HOME', 'LANG', 'TZ']);
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/;

@@ -1,8 +1,9 @@
 import type { Log } from '../base/telemetry.ts';
 import { failedEnding } from './endings.ts';
 import type { Ending, Executor, Task } from './executor.ts';
-import { RunHost } from './run-host.ts';
-import { environmentForChildren, readShellConfig } from './shell-config.ts';
+import { readShellConfig } from './shell-config.ts';
+import { environmentForChildren } from './system-environment.ts';
+import { RunHost } from './system-run-host.ts';
 
 export interface ShellExecutorOptions {
   /** The node's own environment: a child gets PATH, HOME, LANG and TZ of it, or everything with `inheritEnvironment`. */
@@ -10,6 +11,8 @@ export interface ShellExecutorOptions {
   readonly inheritEnvironment: boolean;
   /** Processes that one execution may have at a time. Default 256. */
   readonly processesMax?: number;
+  /** `sh`: through long-lived shells where the machine has what they need (default). `spawn`: by Node's own spawn. */
+  readonly launcher?: 'sh' | 'spawn';
   readonly log: Log;
 }
 
@@ -23,9 +26,9 @@ export class ShellExecutor implements Executor {
     this.host = new RunHost({
       name: 'shell host',
       entry: new URL('./shell-host.worker.js', import.meta.url),
-      args: [String(options.processesMax ?? 256)],
+      args: [String(options.processesMax ?? 256), options.launcher ?? 'sh'],
       execArgv: ['--max-old-space-size=96', '--max-semi-space-size=2'],
-      environment: environmentForChildren(options.environment, false),
+      environment: this.#environment,
       // Its memory is output tails, which are bounded; it is never replaced while it has children.
       residentBytesMax: null,
       log: options.log,
@@ -35,7 +38,7 @@ export class ShellExecutor implements Executor {
   start(task: Task, ended: (ending: Ending) => void): void {
     const config = readShellConfig(task, this.#environment);
     if (config.type === 'fault') {
-      setImmediate(() => ended(failedEnding('bad configuration', config.text)));
+      queueMicrotask(() => ended(failedEnding('bad configuration', config.text)));
       return;
     }
     const { execution, outputBytesMax } = task;

@@ -152,7 +152,9 @@ function reopenJob(applying: Applying, uid: string, job: Job, closing: Closing, 
   });
   patchStatus(state, uid, { generation, cursorMs: loggedMs, nextMs: opening.nextMs });
   moveDue(applying, uid, nextMs, opening.nextMs);
-  if (job.parentJob !== '') attachToParent(applying, (state.get<NameRow>(keys.name(job.parentJob)) as NameRow).uid, uid);
+  // An ephemeral parent may have gone since; its child stays, and only a hand starts it then.
+  const parent = job.parentJob === '' ? undefined : state.get<NameRow>(keys.name(job.parentJob));
+  if (parent !== undefined) attachToParent(applying, parent.uid, uid);
 }
 
 function parentRefusal(state: State, job: Job, uid: string | undefined): string | undefined {

@@ -58,6 +58,8 @@ const MANUAL: Schedule = { type: 'manual' };
 
 /** What is due for a job until now, as links without targets yet. */
 export function dueItems(schedules: Schedules, row: JobRow, status: StatusRow, nowMs: number): readonly FireItem[] {
+  // Its instants become one stretch when it is enabled again; who asks may not have heard that it was disabled.
+  if (row.job.disabled) return [];
   const source = schedules.sourceOf(row, status.cursorMs);
   const plan = planFires({ ...source, nowMs, windowMs: CATCH_UP_WINDOW_MS, max: RUNS_PER_PLAN });
   return link(row, source, plan.items);

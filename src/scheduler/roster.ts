@@ -47,10 +47,14 @@ export class Roster {
     this.#places.get(node)?.open.delete(execution);
   }
 
-  /** Exactly these are open now, as a sweep of the rows has found. */
-  keepOpen(open: ReadonlyMap<string, string>): void {
-    for (const place of this.#places.values()) place.open.clear();
-    for (const [execution, node] of open) this.opened(node, execution);
+  /** Exactly these are open, as a sweep of the rows has found; what was `touched` meanwhile is known better here. */
+  keepOpen(found: ReadonlyMap<string, string>, touched: ReadonlySet<string>): void {
+    for (const place of this.#places.values()) {
+      for (const execution of place.open) {
+        if (!found.has(execution) && !touched.has(execution)) place.open.delete(execution);
+      }
+    }
+    for (const [execution, node] of found) if (!touched.has(execution)) this.opened(node, execution);
   }
 
   reserve(targets: readonly Target[]): void {

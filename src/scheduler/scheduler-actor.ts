@@ -29,7 +29,7 @@ import { Waiting } from './waiting.ts';
 import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 
 export type SchedulerMessage =
-  | { readonly type: 'leading'; readonly isLeading: boolean }
+  | { readonly type: 'leading'; readonly isLeading: boolean; readonly term: number }
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
   /** Which nodes were heard lately; the others get no work. */
   | { readonly type: 'liveness'; readonly live: readonly string[] }
@@ -42,7 +42,8 @@ export type SchedulerMessage =
 /** What became of a submission at the leader: proposed, answered without an entry, or not taken. */
 export type CompleteAnswer =
   | { readonly type: 'proposed' }
-  | { readonly type: 'result'; readonly result: Result }
+  /** As of `index`: who took the call elsewhere waits until it has applied as much. */
+  | { readonly type: 'result'; readonly result: Result; readonly index: number }
   | { readonly type: 'later' }
   | { readonly type: 'refused'; readonly code: 'no-leader' | 'not-leader' | 'overloaded' | 'too-large' };
 
@@ -93,6 +94,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   readonly #metrics: Metrics;
   /** Missed and skipped instants come in herds: a bounded number of lines a minute. */
   readonly #noisy: Pick<Log, 'warn'>;
+  /** Keys of what has changed since the sweep that is under way began; null between sweeps. */
+  #touched: Set<string> | null = null;
   #isLeading = false;
   /** Raised with each change of leadership: what belongs to an older one is void. */
   #epoch = 0;
@@ -118,7 +121,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       case 'liveness': {
         const live = new Set(message.live);
         for (const row of this.#roster.rows) this.#roster.setLive(row.node, live.has(row.node));
-        return this.#lookSoon();
+        return this.#look();
       }
       case 'complete':
         return this.#complete(message.submission, reply);
@@ -155,8 +158,22 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
 
   #hear(events: readonly StateEvent[]): void {
     if (!this.#isLeading) return;
-    for (const event of events) this.#hearOne(event);
-    this.#lookSoon();
+    for (const event of events) {
+      this.#touch(event);
+      this.#hearOne(event);
+    }
+    // At once: a slot that came free goes to those who wait, ahead of the next call.
+    this.#look();
+  }
+
+  /** Notes what changes while a sweep reads: there the events are newer than what it found. */
+  #touch(event: StateEvent): void {
+    const touched = this.#touched;
+    if (touched === null) return;
+    if (event.type === 'due-moved' || event.type === 'job-deleted') touched.add(event.uid);
+    else if (event.type === 'waiting') touched.add(keys.wait(event.wait.run, event.wait.ordinal));
+    else if (event.type === 'wait-ended') touched.add(keys.wait(event.run, event.ordinal));
+    else if (event.type === 'assigned' || event.type === 'finished') touched.add(event.execution);
   }
 
   #hearOne(event: StateEvent): void {
@@ -310,7 +327,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       { state, schedules, roster: this.#roster, random: this.#context.random, nowMs: this.#nowMs() },
       submission,
     );
-    if (completed.type !== 'command') return reply(completed);
+    if (completed.type === 'later') return reply(completed);
+    if (completed.type === 'result') return reply({ ...completed, index: state.meta.appliedIndex });
     const { command, targets } = completed;
     if ('request' in command) {
       this.#reservations.hold(command.request.scope, targets, this.#context.clock.monotonic());
@@ -343,9 +361,11 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     }
     // Nothing was appended: plan it anew.
     const about = key.slice(key.indexOf('/', key.indexOf('/') + 1) + 1);
-    for (const held of [...this.#reservations.bound(key), about]) {
+    this.#reservations.release(about);
+    for (const held of this.#reservations.bound(key)) {
       this.#reservations.release(held);
-      const status = held.includes('/') || held === '' ? undefined : this.#statusOf(held);
+      // A wait's key has slashes; what has none is the uid of a job that was to fire.
+      const status = held.includes('/') ? undefined : this.#statusOf(held);
       if (status !== undefined) this.#due.move(held, status.nextMs);
     }
     this.#reservations.forget(key);
@@ -357,6 +377,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   #sweep(epoch: number): void {
     if (epoch !== this.#epoch || !this.#isLeading) return;
     const horizonMs = this.#nowMs() + HORIZON_MS;
+    this.#touched = new Set();
     scanFound(this.#options.state, horizonMs, (error, found) => {
       this.#context.self.send({ type: 'swept', epoch, found, error: error?.message ?? null });
     });
@@ -366,20 +387,18 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   #swept({ epoch, found, error }: Extract<SchedulerMessage, { type: 'swept' }>): void {
     if (epoch !== this.#epoch) return;
     if (error !== null) throw new Error(`the state could not be read: ${error}`);
+    const touched = this.#touched ?? new Set();
+    this.#touched = null;
     for (const row of found.nodes) this.#roster.register(row);
-    this.#roster.keepOpen(found.open);
-    this.#waiting.keep(found.waits);
+    this.#roster.keepOpen(found.open, touched);
+    this.#waiting.keep(found.waits, touched);
     this.#due.horizonMs = found.horizonMs;
-    for (const [uid, nextMs] of found.due) this.#due.move(uid, nextMs);
+    for (const [uid, nextMs] of found.due) if (!touched.has(uid)) this.#due.move(uid, nextMs);
     this.#reservations.releaseOlderThan(this.#context.clock.monotonic() - SWEEP_MS);
     for (const uid of found.purges) {
       this.#propose(`purge/${uid}`, { type: 'purge', nowMs: this.#nowMs(), uid }, 'internal');
     }
-    this.#lookSoon();
-  }
-
-  #lookSoon(): void {
-    if (this.#isLeading) this.#wake(0);
+    this.#look();
   }
 
   #lookNext(nowMs: number): void {

@@ -32,6 +32,8 @@ export interface Progress {
 export interface LeadingMessage {
   readonly type: 'leading';
   readonly isLeading: boolean;
+  /** Raft's. */
+  readonly term: number;
 }
 
 export interface EventsMessage {
@@ -133,7 +135,8 @@ class StateActor implements Actor<StateMessage> {
   }
 
   #tell(events: readonly StateEvent[]): void {
-    const wasLeading = isLeading(this.#role);
+    const before = this.#role;
+    const wasLeading = isLeading(before);
     const role = this.#next < this.#queue.length ? null : this.#nextRole;
     if (role !== null) {
       this.#role = role;
@@ -144,8 +147,10 @@ class StateActor implements Actor<StateMessage> {
       for (const ref of this.#options.answering()) ref.send({ type: 'events', events });
       if (wasLeading) this.#tellLeaders(events);
     }
-    if (isLeading(this.#role) !== wasLeading) {
-      for (const ref of this.#options.leaders()) ref.send({ type: 'leading', isLeading: isLeading(this.#role) });
+    // Another term is a change too: what happened between the two was held back until all was applied.
+    if (isLeading(this.#role) !== wasLeading || (wasLeading && this.#role.term !== before.term)) {
+      const leading: LeadingMessage = { type: 'leading', isLeading: isLeading(this.#role), term: this.#role.term };
+      for (const ref of this.#options.leaders()) ref.send(leading);
     }
   }
 

@@ -79,6 +79,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   readonly #options: SubmissionOptions;
   readonly #context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>;
   readonly #pending = new Map<string, Pending>();
+  /** What the leader answered from a state that this server has not reached yet; as many as are pending. */
+  readonly #early = new Map<string, { readonly result: Result; readonly index: number }>();
   readonly #watchers: Watchers;
   #leader: string | null = null;
   #isBeating = false;
@@ -160,7 +162,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
         pending.wasTaken = true;
         return;
       case 'result':
-        return this.#finish(scope, { type: 'done', result: answer.result, index: this.#options.state.meta.appliedIndex });
+        this.#early.set(scope, answer);
+        return this.#finishEarly();
       case 'later':
         pending.sendAtMs = this.#context.clock.monotonic() + LATER_MS;
         return;
@@ -203,7 +206,16 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     if (event.type === 'job-deleted') this.#watchers.tellJob(event.uid);
   }
 
+  /** Whoever is answered must find here what the answer says. */
+  #finishEarly(): void {
+    const { appliedIndex } = this.#options.state.meta;
+    for (const [scope, { result, index }] of this.#early) {
+      if (index <= appliedIndex) this.#finish(scope, { type: 'done', result, index: appliedIndex });
+    }
+  }
+
   #finish(scope: string, answer: SubmitAnswer): void {
+    this.#early.delete(scope);
     const pending = this.#pending.get(scope);
     this.#pending.delete(scope);
     for (const reply of pending?.replies ?? []) reply(answer);
@@ -228,6 +240,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   }
 
   #follow(progress: Progress): void {
+    this.#finishEarly();
     const leader = progress.leader === this.#options.node && !progress.isReady ? null : progress.leader;
     if (leader === this.#leader) return;
     this.#leader = leader;

@@ -33,10 +33,12 @@ export class Waiting {
     this.#ready.delete(key);
   }
 
-  /** Exactly these wait now, as a sweep of the rows has found. */
-  keep(found: ReadonlyMap<string, WaitRow>): void {
-    for (const [key, wait] of this.#waits) if (!found.has(key)) this.remove(wait.run, wait.ordinal);
-    for (const wait of found.values()) this.add(wait);
+  /** Exactly these wait, as a sweep of the rows has found; what was `touched` meanwhile is known better here. */
+  keep(found: ReadonlyMap<string, WaitRow>, touched: ReadonlySet<string>): void {
+    for (const [key, wait] of this.#waits) {
+      if (!found.has(key) && !touched.has(key)) this.remove(wait.run, wait.ordinal);
+    }
+    for (const [key, wait] of found) if (!touched.has(key)) this.add(wait);
   }
 
   *ready(nowMs: number): Iterable<WaitRow> {

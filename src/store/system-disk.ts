@@ -15,7 +15,7 @@ export interface SystemDiskOptions {
 export async function openSystemDisk(directory: string, { lock = 'take' }: SystemDiskOptions = {}): Promise<Disk> {
   const path = resolve(directory);
   try {
-    const firstMade = await mkdir(path, { recursive: true, mode: 0o700 });
+    const firstMade = await makeDirectory(path);
     if (firstMade !== undefined) await syncDirectory(dirname(firstMade));
     return new SystemDisk(path, lock === 'take' ? await takeLock(join(path, 'lock'), path) : undefined);
   } catch (error) {
@@ -24,6 +24,24 @@ export async function openSystemDisk(directory: string, { lock = 'take' }: Syste
       cause: error,
     });
   }
+}
+
+/**
+ * Makes a directory and the missing ones above it; gives the topmost that it made. Not `mkdir` with `recursive`: that
+ * one tries for ever where a file system says ENOENT to every new name, as /proc does.
+ */
+async function makeDirectory(path: string): Promise<string | undefined> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+    return path;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return undefined;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+  }
+  const above = await makeDirectory(dirname(path));
+  await mkdir(path, { mode: 0o700 });
+  return above ?? path;
 }
 
 class SystemDisk implements Disk {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { writeJson } from '../../src/api/json-text.ts';
+import { perform } from '../../src/api/operations.ts';
+import { jobView } from './fake-backend.ts';
 import { at, setup } from './http-door.ts';
 
 const RUNS = 300;
@@ -122,6 +125,51 @@ test('no address and no query make the door answer 500', async () => {
         assert.ok(reply.status < 500, `${method} ${where}: ${reply.status} ${reply.text}`);
       },
     ),
+    { numRuns: RUNS },
+  );
+});
+
+test('no query of any JSON makes an operation answer 500', async () => {
+  const { context, backend } = setup();
+  backend.stored.set('a', jobView('a'));
+  const names = fc.constantFrom(
+    'metadata',
+    '_sort',
+    '_start',
+    '_end',
+    'q',
+    'from',
+    'to',
+    'limit',
+    'wait',
+    'timeout',
+    'pretty',
+    'toString',
+  );
+  const operations = fc.constantFrom(
+    'list',
+    'executions',
+    'execution',
+    'fires',
+    'runs',
+    'run',
+    'run-get',
+    'get',
+    'busy',
+  );
+  const odd = fc.oneof(
+    value,
+    fc.constant({ toString: 1 }),
+    fc.constant([{ toString: 1 }]),
+    fc.constant({ a: { valueOf: 2 } }),
+  );
+
+  await fc.assert(
+    fc.asyncProperty(operations, fc.dictionary(names, odd), async (operation, query) => {
+      const call = { query, body: new Uint8Array(0), name: 'a', id: 'x', caller: '' };
+      const answer = await perform(context, 'nats', operation as 'list', call);
+      assert.ok(answer.status < 500, `${operation} ${JSON.stringify(query)}: ${writeJson(answer.body)}`);
+    }),
     { numRuns: RUNS },
   );
 });

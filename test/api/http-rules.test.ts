@@ -271,6 +271,14 @@ test('what is not HTTP gets a 400, headers without end a 431', async () => {
   assert.match(headers, /^HTTP\/1.1 431 /);
 });
 
+test('a body that never arrives is cut off with 408', async () => {
+  const { port } = await listening({ requestTimeoutMs: 100 });
+
+  const reply = await exchange(port, 'POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+
+  assert.match(reply, /^HTTP\/1.1 408 /);
+});
+
 test('a client that goes away ends nothing', async () => {
   const { backend, url, port } = await listening();
   backend.stored.set('a', jobView('a'));

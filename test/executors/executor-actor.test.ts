@@ -445,10 +445,10 @@ test('the tail in a finish is cut at the start of a character', async () => {
   world.execute(world.item('e1'));
   world.advance(1);
 
-  world.end('e1', { output: Buffer.from('é'.repeat(3_000) + 'x') });
+  world.end('e1', { output: Buffer.from(`${'é'.repeat(3_000)}x`) });
 
   const tail = world.finishes()[0]?.outputTail ?? '';
-  assert.equal(tail, 'é'.repeat(2_047) + 'x');
+  assert.equal(tail, `${'é'.repeat(2_047)}x`);
 });
 
 test('drain starts nothing new and is answered once nothing runs and all is durable', async () => {

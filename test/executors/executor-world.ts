@@ -1,12 +1,13 @@
+import type { ActorRef } from '../../src/actors/actor.ts';
 import { ActorSystem } from '../../src/actors/system.ts';
 import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
-import type { ActorRef } from '../../src/actors/actor.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import type { Ending, Executor, Task } from '../../src/executors/executor.ts';
-import type { ExecutorActorOptions, ExecutorAnswer, ExecutorMessage } from '../../src/executors/executor-actor.ts';
+import type { ExecutorAnswer, ExecutorMessage } from '../../src/executors/executor-actor.ts';
 import { createExecutorActor } from '../../src/executors/executor-actor.ts';
+import type { ExecutorActorOptions } from '../../src/executors/executor-options.ts';
 import { openNodeStore } from '../../src/executors/node-store.ts';
 import type { ExecuteItem, Finish, FromNode, OutputChunk } from '../../src/executors/protocol.ts';
 import { MemoryDatabase } from '../../src/store/memory-storage.ts';

@@ -178,7 +178,9 @@ test('a full heap ends the thread', async () => {
 });
 
 test('16 pbkdf2 at once all come back', async () => {
-  const endings = await Promise.all(Array.from({ length: 16 }, () => run(functions, callOf('hash', { input: 20_000 }))));
+  const endings = await Promise.all(
+    Array.from({ length: 16 }, () => run(functions, callOf('hash', { input: 20_000 }))),
+  );
 
   assert.deepEqual(new Set(endings.map((ending) => ending.result)), new Set(['64']));
 });

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '../../src/base/telemetry.ts';
 import type { Ending, Executor, Task } from '../../src/executors/executor.ts';
-import type { Json } from '../../src/jobs/job.ts';
 import type { FunctionExecutorOptions } from '../../src/executors/function-executor.ts';
 import { FunctionExecutor } from '../../src/executors/function-executor.ts';
 import { ShellExecutor } from '../../src/executors/shell-executor.ts';
+import type { Json } from '../../src/jobs/job.ts';
 
 let executions = 0;
 
@@ -33,10 +33,13 @@ export function textOf(ending: Ending): string {
   return Buffer.from(ending.output).toString('utf8');
 }
 
-export function newShell(change: { readonly processesMax?: number; readonly inherit?: boolean } = {}): ShellExecutor {
+export function newShell(
+  change: { readonly processesMax?: number; readonly inherit?: boolean; readonly launcher?: 'sh' | 'spawn' } = {},
+): ShellExecutor {
   return new ShellExecutor({
     environment: { ...process.env, CARILLON_SECRET: 'hidden' },
     inheritEnvironment: change.inherit ?? false,
+    ...(change.launcher === undefined ? {} : { launcher: change.launcher }),
     ...(change.processesMax === undefined ? {} : { processesMax: change.processesMax }),
     log: silentLog,
   });

@@ -134,12 +134,12 @@ async function downloadDebianPackage(draft: string): Promise<void> {
   }
 }
 
-/** The folder of package.json, wherever the tests were built to. */
+/** The folder of package-lock.json, wherever the tests were built to. */
 async function projectRoot(): Promise<string> {
   let directory = dirname(fileURLToPath(import.meta.url));
-  while (!(await exists(join(directory, 'package.json')))) {
+  while (!(await exists(join(directory, 'package-lock.json')))) {
     const parent = dirname(directory);
-    if (parent === directory) throw new Error('no package.json above the tests');
+    if (parent === directory) throw new Error('no package-lock.json above the tests');
     directory = parent;
   }
   return directory;

@@ -13,6 +13,7 @@ import { failedEnding } from './endings.ts';
 import type { Ending } from './executor.ts';
 import type { FromHost, HostWork, ToHost } from './host-protocol.ts';
 import { executionOf } from './host-protocol.ts';
+import { signal } from './system-processes.ts';
 
 export interface RunHostOptions {
   /** For messages: `shell host`. */
@@ -38,6 +39,8 @@ const CLOSE_GRACE_MS = 10_000;
 export class RunHost {
   readonly #options: RunHostOptions;
   readonly #running = new Map<string, (ending: Ending) => void>();
+  /** Leaders of process groups, by execution. */
+  readonly #groups = new Map<string, number>();
   #process: ChildProcess | null = null;
   #startedAtMs = 0;
   #deathsInARow = 0;
@@ -130,11 +133,17 @@ export class RunHost {
   }
 
   #onMessages(list: readonly FromHost[]): void {
-    for (const { execution, ending } of list) {
+    for (const message of list) {
+      const { execution } = message;
       const ended = this.#running.get(execution);
       if (ended === undefined) continue;
+      if (message.type === 'leads-group') {
+        this.#groups.set(execution, message.pid);
+        continue;
+      }
       this.#running.delete(execution);
-      ended(ending);
+      this.#groups.delete(execution);
+      ended(message.ending);
     }
   }
 
@@ -159,6 +168,9 @@ export class RunHost {
   }
 
   #endAll(reason: string): void {
+    // Nobody watches over them any more.
+    for (const pid of this.#groups.values()) signal(-pid, 'SIGKILL');
+    this.#groups.clear();
     const all = [...this.#running.values()];
     this.#running.clear();
     for (const ended of all) ended(failedEnding(reason));

@@ -27,7 +27,10 @@ export class SpawnLauncher implements Launcher {
       child.stdin.on('error', () => {});
       child.stdin.end(command.payload);
     }
-    listener.started(child.pid, [child.stdout, child.stderr].filter((stream) => stream !== null));
+    listener.started(
+      child.pid,
+      [child.stdout, child.stderr].filter((stream) => stream !== null),
+    );
   }
 
   close(): void {}

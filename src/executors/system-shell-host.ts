@@ -1,8 +1,8 @@
-import { ChildRun } from './child-run.ts';
 import { failedEnding } from './endings.ts';
 import type { FromHost, ToHost } from './host-protocol.ts';
 import type { Launcher } from './launcher.ts';
-import { OutputThrottle } from './output-throttle.ts';
+import { ChildRun } from './system-child-run.ts';
+import { OutputThrottle } from './system-output-throttle.ts';
 import { listProcesses } from './system-processes.ts';
 
 export interface ShellHostOptions {
@@ -22,6 +22,8 @@ export class ShellHost {
   readonly #options: ShellHostOptions;
   readonly #throttle = new OutputThrottle(OUTPUT_BYTES_PER_SECOND);
   readonly #runs = new Map<string, ChildRun>();
+  /** Runs whose group the node knows. */
+  readonly #told = new WeakSet<ChildRun>();
   #checkTimer: NodeJS.Timeout | null = null;
 
   constructor(options: ShellHostOptions) {
@@ -59,8 +61,11 @@ export class ShellHost {
   }
 
   /** The node is gone or closes: nothing may go on without it. */
-  close(): void {
+  stopAll(): void {
     for (const run of this.#runs.values()) run.stop({ outcome: 'cancelled', reason: 'run host closed' }, 0);
+  }
+
+  close(): void {
     this.#options.launcher.close();
   }
 
@@ -72,8 +77,16 @@ export class ShellHost {
     this.#checkTimer = null;
     if (this.#runs.size === 0) return;
     const startedMs = performance.now();
-    const processes = listProcesses();
-    for (const run of this.#runs.values()) run.check(processes);
+    // Most are over before anybody could look at them.
+    const old = [...this.#runs].filter(([, run]) => startedMs - run.launchedAtMs >= CHECK_MS);
+    const processes = old.length > 0 ? listProcesses() : [];
+    for (const [execution, run] of old) {
+      run.check(processes);
+      if (run.pid !== null && !this.#told.has(run)) {
+        this.#told.add(run);
+        this.#options.send({ type: 'leads-group', execution, pid: run.pid });
+      }
+    }
     const tookMs = performance.now() - startedMs;
     this.#checkTimer = setTimeout(() => this.#check(), Math.max(CHECK_MS, CHECK_SHARE * tookMs));
   }

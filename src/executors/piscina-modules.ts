@@ -39,7 +39,8 @@ export class FunctionModules {
     }
     try {
       const file = realpathSync(resolve(directory, name));
-      if (!file.startsWith(directory + sep)) return fault(`function: module ${name} lies outside the functions directory`);
+      if (!file.startsWith(directory + sep))
+        return fault(`function: module ${name} lies outside the functions directory`);
       const facts = statSync(file);
       if (!facts.isFile()) return fault(`function: module ${name} is not a file`);
       // An edited file is another module: threads keep what they have loaded.

@@ -3,8 +3,8 @@ import type { Readable } from 'node:stream';
 import { failedEnding } from './endings.ts';
 import type { Ending } from './executor.ts';
 import type { Launcher, LaunchListener } from './launcher.ts';
-import type { OutputThrottle } from './output-throttle.ts';
 import type { ChildCommand } from './shell-config.ts';
+import type { OutputThrottle } from './system-output-throttle.ts';
 import type { ProcessFacts } from './system-processes.ts';
 import { listProcesses, membersOf, signal } from './system-processes.ts';
 import { Tail } from './tail.ts';
@@ -34,6 +34,7 @@ interface Stop {
 
 /** One child process with all that it starts: from its launch until nothing of its group is alive. */
 export class ChildRun implements LaunchListener {
+  readonly launchedAtMs = performance.now();
   readonly #options: ChildRunOptions;
   readonly #tail: Tail;
   #pid: number | null = null;
@@ -50,6 +51,11 @@ export class ChildRun implements LaunchListener {
   constructor(options: ChildRunOptions) {
     this.#options = options;
     this.#tail = new Tail(options.outputBytesMax);
+  }
+
+  /** Of its leader, once it runs. */
+  get pid(): number | null {
+    return this.#pid;
   }
 
   launch(): void {

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { ActorRef } from '../../src/actors/actor.ts';
+import { ActorSystem } from '../../src/actors/system.ts';
+import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { OutputMessage } from '../../src/executors/output-actor.ts';
+import { createOutputActor } from '../../src/executors/output-actor.ts';
+import { chunksOf } from '../../src/executors/output-chunks.ts';
+import { readOutput } from '../../src/executors/output-store.ts';
+import type { OutputChunk } from '../../src/executors/protocol.ts';
+import { MemoryDatabase } from '../../src/store/memory-storage.ts';
+
+function setup(jobBytesMax = 1_000_000) {
+  const clock = new VirtualClock();
+  const turns = new VirtualTurns();
+  const database = new MemoryDatabase({ label: 'output', clock, writeDelayMs: () => 5 });
+  const storage = database.open();
+  const said: string[] = [];
+  const stops: unknown[] = [];
+  const system = new ActorSystem({
+    thread: 'main',
+    clock,
+    random: seededRandom(1),
+    log: silentLog,
+    metrics: noMetrics,
+    turns,
+    onStopProcess: (error) => stops.push(error),
+  });
+  const actor: ActorRef<OutputMessage> = system.spawn({
+    name: 'output',
+    supervision: { type: 'stop-process' },
+    create: createOutputActor({
+      server: 's1',
+      storage,
+      toNode: (node, message) => said.push(`${node} ${message.execution}`),
+      jobBytesMax,
+    }),
+  });
+  const settle = (delayMs: number): void => {
+    const untilMs = clock.monotonic() + delayMs;
+    turns.runAll();
+    while ((clock.nextDueMs ?? Number.POSITIVE_INFINITY) <= untilMs) {
+      clock.runNext();
+      turns.runAll();
+    }
+    clock.advance(untilMs - clock.monotonic());
+  };
+  const send = (chunks: readonly OutputChunk[], node = 'a1'): void => {
+    for (const chunk of chunks) actor.send({ type: 'chunk', node, chunk });
+    turns.runAll();
+  };
+  return { actor, database, storage, said, stops, settle, send };
+}
+
+function bytesOf(length: number): Uint8Array {
+  return Buffer.from(Array.from({ length }, (_, index) => index % 251));
+}
+
+test('a tail in chunks, late, doubled and out of order, is stored once, and said once it is durable', () => {
+  const { storage, said, settle, send } = setup();
+  const bytes = bytesOf(600_000);
+  const [first, second, third] = chunksOf('0-1-s1-0-1', bytes) as [OutputChunk, OutputChunk, OutputChunk];
+
+  send([third, first, third]);
+  settle(100);
+  assert.deepEqual(said, []);
+  send([second]);
+  assert.deepEqual(said, [], 'not durable yet');
+  settle(5);
+
+  assert.deepEqual(said, ['a1 0-1-s1-0-1']);
+  assert.deepEqual(readOutput(storage, '0-1-s1-0-1'), Buffer.from(bytes));
+});
+
+test('a tail that is stored already is only said again', () => {
+  const { database, said, settle, send } = setup();
+  const chunks = chunksOf('0-1-s1-0-1', bytesOf(5_000));
+  send(chunks);
+  settle(10);
+  const rows = database.size;
+
+  send(chunks, 'a2');
+  settle(10);
+
+  assert.deepEqual(said, ['a1 0-1-s1-0-1', 'a2 0-1-s1-0-1']);
+  assert.equal(database.size, rows);
+});
+
+test('a damaged tail is not stored and not said', () => {
+  const { storage, said, settle, send } = setup();
+  const [chunk] = chunksOf('0-1-s1-0-1', bytesOf(5_000)) as [OutputChunk];
+
+  send([{ ...chunk, crc: chunk.crc ^ 1 }]);
+  settle(10);
+
+  assert.deepEqual(said, []);
+  assert.equal(readOutput(storage, '0-1-s1-0-1'), undefined);
+});
+
+test('above the budget of a job its oldest tails go, and other jobs keep theirs', () => {
+  const { storage, said, settle, send } = setup(12_000);
+  send(chunksOf('0-2-s1-0-1', bytesOf(5_000)));
+  settle(50);
+
+  for (const nominal of [1, 2, 3]) {
+    send(chunksOf(`0-1-s${nominal}-0-1`, bytesOf(5_000)));
+    settle(50);
+  }
+
+  const kept = ['0-2-s1-0-1', '0-1-s1-0-1', '0-1-s2-0-1', '0-1-s3-0-1'].map(
+    (execution) => readOutput(storage, execution)?.length,
+  );
+  assert.deepEqual(kept, [5_000, undefined, 5_000, 5_000]);
+  assert.equal(said.length, 4);
+});
+
+test('a deleted job leaves no rows', () => {
+  const { actor, database, settle, send } = setup();
+  for (const nominal of [1, 2]) send(chunksOf(`0-1-s${nominal}-0-1`, bytesOf(5_000)));
+  settle(50);
+
+  actor.send({ type: 'forget-job', uid: '0-1' });
+  settle(50);
+
+  assert.equal(database.size, 0);
+});
+
+test('the first storage error stops the process and nothing is said', () => {
+  const { database, said, stops, settle, send } = setup();
+  database.fail('no space left');
+
+  send(chunksOf('0-1-s1-0-1', bytesOf(5_000)));
+  settle(10);
+
+  assert.equal(stops.length, 1);
+  assert.deepEqual(said, []);
+});

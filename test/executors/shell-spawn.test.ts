@@ -1,0 +1,3 @@
+import { testShell } from './shell-suite.ts';
+
+testShell('spawn');

@@ -1,0 +1,93 @@
+/** Lets things go wrong as the plan says, at times drawn from the seed. */
+import type { Random } from '../../src/base/random.ts';
+import { between, chance, pick, sourceFor } from './draw.ts';
+import { SOURCES, type World } from './world.ts';
+
+export class Faults {
+  isStopped = false;
+  readonly #world: World;
+  readonly #random: Random;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#random = sourceFor(world.seed, SOURCES.faults);
+  }
+
+  start(): void {
+    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs } = this.#world.plan;
+    this.#repeat(partitionEveryMs, () => this.#partition());
+    this.#repeat(crashEveryMs, () => this.#crash());
+    this.#repeat(skewEveryMs, () => this.#skew());
+    this.#repeat(stallEveryMs, () => this.#stall());
+  }
+
+  #repeat(everyMs: number, run: () => void): void {
+    if (everyMs === 0) return;
+    this.#world.clock.after(this.#random() * 2 * everyMs, () => {
+      if (this.isStopped) return;
+      run();
+      this.#repeat(everyMs, run);
+    });
+  }
+
+  #later(delayMsMax: number, run: () => void): void {
+    this.#world.clock.after(this.#random() * delayMsMax, () => {
+      if (!this.isStopped) run();
+    });
+  }
+
+  /** Halves, one node alone, or single directions that are cut. */
+  #partition(): void {
+    const { network, nodes, plan, trace } = this.#world;
+    const ids = nodes.map((node) => node.id);
+    const random = this.#random;
+    if (chance(random, 0.4)) {
+      network.heal();
+      const from = pick(random, ids);
+      const others = ids.filter((id) => id !== from && chance(random, 0.6));
+      const isOutward = chance(random, 0.5);
+      for (const other of others) network.cut(isOutward ? from : other, isOutward ? other : from);
+      trace.add('world', `cuts ${others.length} ways ${isOutward ? 'from' : 'to'} node ${ids.indexOf(from) + 1}`);
+    } else {
+      const left = ids.filter(() => chance(random, 0.5));
+      network.partition([left, ids.filter((id) => !left.includes(id))]);
+      trace.add('world', `parts nodes ${left.map((id) => ids.indexOf(id) + 1).join()} from the others`);
+    }
+    this.#later(plan.partitionMsMax, () => {
+      trace.add('world', 'heals the network');
+      network.heal();
+    });
+  }
+
+  #crash(): void {
+    const { nodes, plan, trace } = this.#world;
+    const random = this.#random;
+    const node = pick(random, nodes);
+    if (!node.isUp) return;
+    const mode = chance(random, 0.5) ? 'prefix' : 'any-subset';
+    trace.add(node.name, `crashes, ${mode}`);
+    node.crash(random, mode);
+    this.#later(plan.outageMsMax, () => {
+      trace.add(node.name, 'starts again');
+      node.start();
+    });
+  }
+
+  #skew(): void {
+    const { nodes, plan, trace } = this.#world;
+    const node = pick(this.#random, nodes);
+    node.skewMs = Math.round(between(this.#random, -plan.skewMsMax, plan.skewMsMax));
+    trace.add(node.name, `has its clock set by ${node.skewMs} ms`);
+  }
+
+  #stall(): void {
+    const { nodes, plan, trace } = this.#world;
+    const node = pick(this.#random, nodes);
+    trace.add(node.name, 'has a disk that hangs');
+    node.drive.freeze();
+    this.#later(plan.stallMsMax, () => {
+      trace.add(node.name, 'has a disk that goes on');
+      node.drive.thaw();
+    });
+  }
+}

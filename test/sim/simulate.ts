@@ -1,0 +1,62 @@
+import { Faults } from './faults.ts';
+import { drawPlan, type Plan } from './plan.ts';
+import { recover } from './recovery.ts';
+import { Violation } from './violation.ts';
+import { Workload, type WorkloadCounts } from './workload.ts';
+import { World } from './world.ts';
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** With faults; the recovery comes on top. Default 20,000. */
+  readonly events?: number;
+  /** Default: drawn from the seed. */
+  readonly plan?: Plan;
+  readonly sink?: (line: string) => void;
+}
+
+export interface SimulationReport {
+  readonly seed: number;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly entries: number;
+  readonly starts: number;
+  readonly terms: number;
+  readonly counts: WorkloadCounts;
+  readonly digest: string;
+  readonly failure: { readonly message: string; readonly lastLines: string } | null;
+}
+
+export const EVENTS_DEFAULT = 20_000;
+
+/** One seed: a cluster under faults for so many events, then without any until everything has come to rest. */
+export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
+  const { seed, events = EVENTS_DEFAULT, plan = drawPlan(seed), sink } = options;
+  const world = new World({ seed, plan, ...(sink === undefined ? {} : { sink }) });
+  const workload = new Workload(world);
+  const faults = new Faults(world);
+  let failure: SimulationReport['failure'] = null;
+  try {
+    for (const node of world.nodes) node.start();
+    workload.start();
+    faults.start();
+    await world.run(() => world.events >= events);
+    faults.isStopped = true;
+    workload.isStopped = true;
+    world.calm();
+    await recover(world, workload);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    failure = { message: error.message, lastLines: world.trace.lastLines() };
+  }
+  return {
+    seed,
+    events: world.events,
+    virtualMs: world.clock.monotonic(),
+    entries: world.invariants.lastIndex,
+    starts: world.invariants.starts.size,
+    terms: world.invariants.highestTerm,
+    counts: workload.counts,
+    digest: world.trace.digest(),
+    failure,
+  };
+}

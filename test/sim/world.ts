@@ -1,0 +1,277 @@
+/**
+ * A cluster of whole nodes in one thread: three servers and two agents, each put together by `src/node.ts`, on one
+ * line of virtual time, one network and one queue of turns. Everything that is random comes from the seed.
+ *
+ *   step: earliest timer ─► set the time, run it ─► take turns until every mailbox is empty ─► check what must hold
+ *
+ * The loop is synchronous but for what lives in promises (a node's start, a snapshot that is installed): while any
+ * of that is under way, a fixed number of microtasks is let run after each event, which is the same in each run.
+ */
+import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
+import { type Random, randomInteger } from '../../src/base/random.ts';
+import type { LogFields } from '../../src/base/telemetry.ts';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { MemoryNetwork, type Passage } from '../../src/cluster/memory-transport.ts';
+import { createIntlZones } from '../../src/jobs/intl-zones.ts';
+import type { Zones } from '../../src/jobs/zone.ts';
+import type { NodeConfig } from '../../src/node.ts';
+import { between, chance, sourceFor } from './draw.ts';
+import { Invariants } from './invariants.ts';
+import { type Plan, QUIET } from './plan.ts';
+import { SimExecutor } from './sim-executor.ts';
+import { SimNode, type Surroundings } from './sim-node.ts';
+import { Trace } from './trace.ts';
+import { Violation } from './violation.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly plan: Plan;
+  /** Sees every line of the trace. */
+  readonly sink?: (line: string) => void;
+}
+
+export class World {
+  readonly clock = new VirtualClock(START_MS);
+  readonly turns = new VirtualTurns();
+  readonly trace: Trace;
+  readonly network: MemoryNetwork;
+  readonly invariants: Invariants;
+  readonly nodes: readonly SimNode[];
+  readonly seed: number;
+  plan: Plan;
+  /** Timers that were run. */
+  events = 0;
+  #violation: Violation | undefined;
+  #microtasksOwed = 0;
+  readonly #diskRandom: Random;
+
+  constructor({ seed, plan, sink }: WorldOptions) {
+    this.seed = seed;
+    this.plan = plan;
+    this.trace = new Trace(() => this.clock.monotonic(), sink);
+    this.invariants = new Invariants({ zones: ZONES, nameOf });
+    this.#diskRandom = sourceFor(seed, SOURCES.disk);
+    const networkRandom = sourceFor(seed, SOURCES.network);
+    this.network = new MemoryNetwork({
+      clock: this.clock,
+      cluster: CLUSTER_UUID,
+      judge: (passage) => this.#judge(networkRandom, passage),
+    });
+    const surroundings = this.#surroundings();
+    this.nodes = MEMBERS.map(
+      ({ name, isServer, tags, slots }, position) =>
+        new SimNode({
+          id: idOf(position),
+          config: configOf(name, isServer, tags, slots),
+          random: sourceFor(seed, SOURCES.firstNode + position),
+          world: surroundings,
+        }),
+    );
+  }
+
+  get servers(): readonly SimNode[] {
+    return this.nodes.filter((node) => node.config.isServer);
+  }
+
+  /** The server that leads and is ready, as it sees itself; the one of the latest term. */
+  get leader(): SimNode | undefined {
+    let found: SimNode | undefined;
+    let term = 0;
+    for (const node of this.servers) {
+      const progress = node.running?.progress();
+      if (progress?.role !== 'leader' || !progress.isReady || progress.term < term) continue;
+      found = node;
+      term = progress.term;
+    }
+    return found;
+  }
+
+  /** Runs a rule of the checks from within a node, whose own supervision must not see it throw. */
+  guard(run: () => void): void {
+    try {
+      run();
+    } catch (error) {
+      this.#violation ??= error instanceof Violation ? error : new Violation(`a check failed: ${String(error)}`);
+    }
+  }
+
+  /** Until `isOver`, asked after each event. Throws the first violation. */
+  async run(isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      if (!this.clock.runNext()) throw new Violation('nobody waits for anything any more');
+      this.events += 1;
+      this.#takeTurns();
+      if (this.#microtasksOwed > 0 || this.nodes.some((node) => node.isStarting)) await this.#letMicrotasksRun();
+      this.guard(() => this.invariants.afterEvent(this));
+      if (this.#violation !== undefined) throw this.#violation;
+    }
+  }
+
+  async runFor(virtualMs: number): Promise<void> {
+    const untilMs = this.clock.monotonic() + virtualMs;
+    let isOver = false;
+    this.clock.after(virtualMs, () => {
+      isOver = true;
+    });
+    await this.run(() => isOver || this.clock.monotonic() > untilMs);
+  }
+
+  /** Fails the run unless `isTrue` within so much virtual time. */
+  async runUntil(isTrue: () => boolean, withinMs: number, what: () => string): Promise<void> {
+    const untilMs = this.clock.monotonic() + withinMs;
+    await this.run(() => isTrue() || this.clock.monotonic() > untilMs);
+    if (!isTrue()) throw new Violation(`not within ${withinMs / 1000} s: ${what()}`);
+  }
+
+  /** All faults off; the network heals, disks go on, nodes that are down stay down. */
+  calm(): void {
+    const { operateEveryMs, runMsMax, failedShare, keepEntries, logBytesMax } = this.plan;
+    this.plan = { ...QUIET, operateEveryMs, runMsMax, failedShare, keepEntries, logBytesMax };
+    this.network.heal();
+    for (const node of this.nodes) {
+      node.drive.thaw();
+      node.skewMs = 0;
+    }
+  }
+
+  #takeTurns(): void {
+    try {
+      this.turns.runAll();
+    } catch (error) {
+      throw new Violation(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
+  }
+
+  async #letMicrotasksRun(): Promise<void> {
+    this.#microtasksOwed = 0;
+    for (let round = 0; round < MICROTASK_ROUNDS; round += 1) {
+      for (let tick = 0; tick < MICROTASKS_PER_ROUND; tick += 1) await null;
+      this.#takeTurns();
+      if (this.#microtasksOwed === 0) return;
+      this.#microtasksOwed = 0;
+    }
+  }
+
+  #judge(random: Random, { from, to, channel, sizeBytes }: Passage): readonly number[] {
+    const { lossShare, duplicateShare, delayMsMax, slowShare, slowMsMax } = this.plan;
+    const isLost = chance(random, lossShare);
+    const copies = isLost ? 0 : chance(random, duplicateShare) ? 2 : 1;
+    this.trace.add(nameOf(from), `${channel} to ${nameOf(to)}, ${sizeBytes} bytes, ${copies} copies`);
+    const delaysMs: number[] = [];
+    for (let copy = 0; copy < copies; copy += 1) {
+      delaysMs.push(chance(random, slowShare) ? between(random, 0, slowMsMax) : between(random, 0.1, delayMsMax));
+    }
+    return delaysMs;
+  }
+
+  #surroundings(): Surroundings {
+    const executorRandom = sourceFor(this.seed, SOURCES.executor);
+    const eventRandom = sourceFor(this.seed, SOURCES.events);
+    return {
+      clock: this.clock,
+      turns: this.turns,
+      network: this.network,
+      zones: ZONES,
+      writeDelayMs: () => between(this.#diskRandom, 0, this.plan.writeDelayMsMax),
+      executor: (node, clock) =>
+        new SimExecutor({
+          clock,
+          onStart: (task) => {
+            this.trace.add(node.name, `starts ${task.execution}`);
+            this.guard(() => this.invariants.started(node, task, this.clock.monotonic()));
+            const runMs = randomInteger(executorRandom, 0, Math.ceil(this.plan.runMsMax));
+            return { runMs, outcome: chance(executorRandom, this.plan.failedShare) ? 'failed' : 'succeeded' };
+          },
+        }),
+      probes: (node) => ({
+        raft: { keepEntries: this.plan.keepEntries, logBytesMax: this.plan.logBytesMax },
+        keepEvent: () => !chance(eventRandom, this.plan.eventLossShare),
+        onApplied: (state, entry, events) => {
+          this.guard(() => {
+            const hash = this.invariants.applied(node, state, entry, events);
+            this.trace.add(node.name, `applies ${entry.index} of term ${entry.term}, state ${hash}`);
+          });
+        },
+      }),
+      onLine: (node, level, message, fields) => this.#line(node, level, message, fields),
+      onFailed: (node, error, actor) => {
+        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        this.#violation ??= new Violation(`${node.name}: ${actor} failed: ${text}`);
+      },
+      onPromise: () => {
+        this.#microtasksOwed += 1;
+      },
+    };
+  }
+
+  #line(node: SimNode, level: string, message: string, fields: LogFields): void {
+    this.trace.add(node.name, `${level} ${message} ${textOf(fields)}`);
+    this.guard(() => {
+      if (message === 'raft: leader') this.invariants.elected(node, Number(fields['term']));
+      if (fields['reason'] === 'mailbox-full') throw new Violation(`${node.name}: a mailbox is full: ${textOf(fields)}`);
+    });
+  }
+}
+
+export const SOURCES = {
+  network: 1,
+  faults: 2,
+  workload: 3,
+  disk: 4,
+  executor: 5,
+  events: 6,
+  firstNode: 10,
+} as const;
+
+/** A Sunday in March, an hour before Berlin's clocks spring forward. */
+const START_MS = Date.UTC(2026, 2, 29, 0, 58, 30);
+const CLUSTER_UUID = 'c'.repeat(32);
+/** Enough for every chain of awaits between two calls of a disk. */
+const MICROTASKS_PER_ROUND = 16;
+const MICROTASK_ROUNDS = 64;
+/** Shared by all worlds: building a table takes 40 ms. */
+const ZONES: Zones = createIntlZones();
+
+interface Member {
+  readonly name: string;
+  readonly isServer: boolean;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly slots: number;
+}
+
+const MEMBERS: readonly Member[] = [
+  { name: 's1', isServer: true, tags: { my_role: 'web' }, slots: 4 },
+  { name: 's2', isServer: true, tags: { my_role: 'db' }, slots: 4 },
+  { name: 's3', isServer: true, tags: {}, slots: 0 },
+  { name: 'a1', isServer: false, tags: { my_role: 'web' }, slots: 6 },
+  { name: 'a2', isServer: false, tags: { my_role: 'web', zone: 'far' }, slots: 6 },
+];
+
+function idOf(position: number): string {
+  return (position + 1).toString(16).padStart(32, '0');
+}
+
+function nameOf(id: string): string {
+  return MEMBERS[Number.parseInt(id, 16) - 1]?.name ?? id;
+}
+
+function configOf(nodeName: string, isServer: boolean, tags: Member['tags'], slots: number): NodeConfig {
+  const voters = MEMBERS.flatMap((member, position) => (member.isServer ? [idOf(position)] : []));
+  return {
+    nodeName,
+    cluster: 'sim',
+    isServer,
+    tags,
+    slots,
+    formation: { clusterUuid: CLUSTER_UUID, voters },
+    version: '0.0.0',
+    address: '',
+  };
+}
+
+function textOf(fields: LogFields): string {
+  return Object.entries(fields)
+    .filter(([key]) => key !== 'node' && key !== 'actor')
+    .map(([key, value]) => `${key}=${String(value).split('\n')[0]}`)
+    .join(' ');
+}
