@@ -3,12 +3,14 @@ import { serveThread } from './actors/thread-entry.ts';
 import { startConsensus } from './assembly.ts';
 import { createPinoLog, type LogLevel } from './base/pino-log.ts';
 import { createPromMetrics } from './base/prom-metrics.ts';
-import type { ConsensusThreadConfig, MetricsMessage } from './consensus-thread.ts';
+import { LoopDelay } from './base/system-loop-delay.ts';
+import { type ConsensusThreadConfig, type MetricsMessage, THREAD } from './consensus-thread.ts';
 import { createIntlZones } from './jobs/intl-zones.ts';
 import type { Disk } from './store/disk.ts';
 import { openSystemDisk } from './store/system-disk.ts';
 
 const metrics = createPromMetrics();
+const loopDelay = new LoopDelay(THREAD);
 let disk: Disk | undefined;
 let stopActors: () => Promise<void> = () => Promise.resolve();
 
@@ -23,6 +25,7 @@ serveThread<ConsensusThreadConfig>({
       create: () => ({
         receive: (_message, reply) => {
           system.sample();
+          loopDelay.sample(metrics);
           void metrics.text().then(reply);
         },
       }),

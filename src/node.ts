@@ -6,7 +6,7 @@
 import type { ActorRef } from './actors/actor.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
-import { type BackendAnswer, type BackendMessage, createBackendActor } from './api/backend-actor.ts';
+import { type BackendAnswer, type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
 import { DiskReader } from './api/disk-reader.ts';
 import { ServerBackend } from './api/server-backend.ts';
 import {
@@ -216,18 +216,6 @@ async function startConsensusHere(
     },
   };
 }
-
-export const NO_PROGRESS: Progress = {
-  type: 'progress',
-  appliedIndex: 0,
-  storedIndex: 0,
-  loggedMs: 0,
-  role: 'follower',
-  isReady: false,
-  term: 0,
-  leader: null,
-  storageName: 'state',
-};
 
 /** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */
 export async function takeIdentity(

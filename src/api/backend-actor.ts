@@ -12,7 +12,8 @@ export type BackendMessage =
 
 export type BackendAnswer = Progress;
 
-const UNKNOWN: Progress = {
+/** Before anything was heard. */
+export const NO_PROGRESS: Progress = {
   type: 'progress',
   appliedIndex: 0,
   storedIndex: 0,
@@ -29,7 +30,7 @@ export function createBackendActor(
   onProgress: (progress: Progress) => void,
 ): () => Actor<BackendMessage, BackendAnswer> {
   return () => {
-    let progress = UNKNOWN;
+    let progress = NO_PROGRESS;
     let waiting: { readonly index: number; readonly reply: Reply<BackendAnswer> }[] = [];
     return {
       receive(message, reply) {

@@ -24,7 +24,7 @@ function histogram(buckets: readonly number[], help: string, ...labels: string[]
 }
 
 export const METRICS: Readonly<Record<string, MetricRow>> = {
-  carillon_lateness_seconds: histogram(SLOW, 'From the nominal time of a fire to the commit of its fire entry.'),
+  carillon_lateness_seconds: histogram(SLOW, 'From the nominal time of a fire to the start of an attempt.'),
   carillon_fires_total: counter('Nominal times by what became of them.', 'outcome', 'reason'),
   carillon_executions_total: counter('Finished executions by outcome.', 'outcome'),
   carillon_late_finishes_total: counter('Results that came for executions which nobody knew any more.'),
@@ -47,7 +47,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   carillon_thread_restarts_total: counter('Threads that died and were started again.', 'thread'),
   carillon_event_loop_delay_seconds: gauge('The longest delay of the event loop since the last reading.', 'thread'),
   carillon_mailbox_depth: gauge('Messages that wait for an actor.', 'actor'),
-  carillon_message_age_seconds: histogram(FAST, 'How long a message waited before its actor took it.', 'actor'),
+  carillon_message_age_seconds: histogram(FAST, 'Age of the oldest message that waits for an actor, at each reading.', 'actor'),
   carillon_actor_restarts_total: counter('Actors that failed and were started again.', 'actor'),
   carillon_dead_letters_total: counter('Messages that reached nobody.', 'actor'),
 

@@ -13,6 +13,7 @@ import { CodedError } from '../base/errors.ts';
 import { createPinoLog } from '../base/pino-log.ts';
 import { createPromMetrics } from '../base/prom-metrics.ts';
 import { SystemClock } from '../base/system-clock.ts';
+import { LoopDelay } from '../base/system-loop-delay.ts';
 import type { Log } from '../base/telemetry.ts';
 import type { Settings } from '../config.ts';
 import { consensusThread } from '../consensus-thread.ts';
@@ -48,6 +49,7 @@ export async function startDevNode(settings: Settings, version: string): Promise
   const directory = isTemporary ? await mkdtemp(join(tmpdir(), 'carillon-dev-')) : resolve(settings.dataDir);
   const disk = await openSystemDisk(directory);
   const metrics = createPromMetrics({ process: true });
+  const loopDelay = new LoopDelay('main');
   const zones = createIntlZones();
   const executors = makeExecutors(settings, log);
   const onStopProcess = (error: unknown, actor: string) => {
@@ -59,6 +61,7 @@ export async function startDevNode(settings: Settings, version: string): Promise
   const thread = settings.threads > 1 ? consensusThread({ directory, disk, onStopProcess }) : null;
   const mainText = () => {
     running?.system.sample();
+    loopDelay.sample(metrics);
     return metrics.text();
   };
   let running: RunningNode | undefined;
@@ -120,6 +123,7 @@ export async function startDevNode(settings: Settings, version: string): Promise
   const nats = settings.natsUrl === '' ? await startDevNats() : null;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
   const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsUrl, version);
+  if (service === null) metrics.gauge('carillon_nats_connected', 0);
   const startMs = Math.round(performance.now() - sinceMs);
   const ended = stopOnSignal(async () => {
     clearInterval(counting);

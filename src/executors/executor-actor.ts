@@ -27,7 +27,7 @@ import { OUTBOX_LIMITS, Outbox } from './outbox.ts';
 import type { ExecuteItem, Finish, OutputStored, ToNode } from './protocol.ts';
 import { SessionLease } from './session-lease.ts';
 import type { Tombstone } from './tombstones.ts';
-import { Tombstones } from './tombstones.ts';
+import { TOMBSTONE_LIMITS, Tombstones } from './tombstones.ts';
 import { WaitingList } from './waiting-list.ts';
 import { WriteQueue } from './write-queue.ts';
 
@@ -67,8 +67,6 @@ interface Held {
   isCancelled: boolean;
 }
 
-const TOMBSTONE_KEEP_MS = 600_000;
-const TOMBSTONES_MAX = 200_000;
 /** Deletions of acknowledged rows may wait for company. */
 const LAZY_FLUSH_MS = 100;
 
@@ -115,11 +113,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     this.#queueMax = options.queueMax ?? 10_000;
     this.#outbox = new Outbox(options.outboxLimits ?? OUTBOX_LIMITS);
     this.#delivery = new Delivery({ ...options, outbox: this.#outbox, writes: this.#writes });
-    this.#tombstones = new Tombstones({
-      keepMs: TOMBSTONE_KEEP_MS,
-      countMax: TOMBSTONES_MAX,
-      nowMs: context.clock.monotonic(),
-    });
+    this.#tombstones = new Tombstones({ ...TOMBSTONE_LIMITS, nowMs: context.clock.monotonic() });
     this.#takeOver(options.stored);
     this.#report();
     context.after(this.#heartbeatMs, { type: 'tick' });
@@ -142,7 +136,9 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
         for (const { execution, session } of message.executions) this.#onReconcile(execution, session);
         return this.#askFlush();
       case 'acknowledge':
-        for (const execution of message.executions) this.#onAcknowledge(execution);
+        for (const execution of message.executions) {
+          this.#release(this.#outbox.acknowledge(execution, this.#delivery.copiesWanted()));
+        }
         return this.#sendFinishes();
       case 'output-stored':
         return this.#release(this.#outbox.stored(message.execution, message.server, this.#delivery.copiesWanted()));
@@ -284,10 +280,6 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #answerTombstone(execution: string, stone: Tombstone): void {
     // What is over has been committed, so the leader that asks learns it from its own log.
     if (stone === 'cancelled') this.#owe(cancelledFinish(execution, this.#context.clock.now()));
-  }
-
-  #onAcknowledge(execution: string): void {
-    this.#release(this.#outbox.acknowledge(execution, this.#delivery.copiesWanted()));
   }
 
   // Starting.

@@ -124,10 +124,7 @@ export class ChildRun implements LaunchListener {
     const hadSurvivors = this.#pid !== null && signal(-this.#pid, 'SIGKILL');
     if (hadSurvivors) this.#killSession();
     if (this.#openOutputs.size > 0) {
-      this.#endTimer = setTimeout(() => {
-        this.#killSession();
-        for (const output of this.#openOutputs) output.destroy();
-      }, OUTPUT_GRACE_MS);
+      this.#endTimer = setTimeout(() => this.#closeOutputs(), OUTPUT_GRACE_MS);
     }
     this.#finishIfOver();
   }
@@ -140,6 +137,14 @@ export class ChildRun implements LaunchListener {
       this.#tail.write(Buffer.from(`\ncarillon: process ${this.#pid} is alive after SIGKILL and was left behind\n`));
       this.exited(null, 'SIGKILL');
     }, GIVE_UP_MS);
+  }
+
+  /** Who holds them open is ended, if it is still in the session; who left it loses its reader. */
+  #closeOutputs(): void {
+    this.#killSession();
+    this.#endTimer = setTimeout(() => {
+      for (const output of this.#openOutputs) output.destroy();
+    }, OUTPUT_GRACE_MS);
   }
 
   /** Members in groups of their own, which a signal to the leader's group does not reach. */

@@ -17,10 +17,11 @@ const KEEP_MS = 1_000;
 /**
  * At each line runs the script beside its FIFO (a shell reads pipes byte by byte, but files by blocks), and tells on
  * descriptor 3 how it ended. The shell itself says on its stderr that a signal ended a child, which tells `exit 137`
- * from KILL.
+ * from KILL. When its host is gone it tidies up.
  */
 const HELPER_SCRIPT =
-  'exec 2>&3; unset PWD OLDPWD; mkfifo -m 600 "$1" || exit 1; echo r >&3; while read -r go; do . "$1.run"; done';
+  'exec 2>&3; unset PWD OLDPWD; mkfifo -m 600 "$1" || exit 1; echo r >&3; ' +
+  'while read -r go; do . "$1.run"; done; exec 2>/dev/null; rm -f "$1" "$1.run"; rmdir "${1%/*}"';
 
 /**
  * Starts children through small long-lived shells, which fork in a fraction of the time that `spawn` needs, on a core
@@ -171,7 +172,7 @@ class Helper {
   }
 
   close(): void {
-    this.#process.kill('SIGKILL');
+    this.#process.stdin?.end();
   }
 
   #onReports(text: string): void {

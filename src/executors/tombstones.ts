@@ -1,6 +1,8 @@
 /** Why an execution that this node does not hold must not start: it was cancelled or disowned before, or it is over. */
 export type Tombstone = 'cancelled' | 'over';
 
+export const TOMBSTONE_LIMITS = { keepMs: 600_000, countMax: 200_000 } as const;
+
 /**
  * Remembers executions for a while, so that a late or doubled `execute` starts nothing. Two generations, so that
  * forgetting costs nothing: each is kept for at least `keepMs`, unless `countMax` is reached sooner. At that bound the

@@ -190,6 +190,8 @@ class StateActor implements Actor<StateMessage> {
 
   #tellProgress(): void {
     const { meta } = this.#options.state;
+    this.#context.metrics.gauge('carillon_jobs', meta.jobs);
+    this.#context.metrics.gauge('carillon_pending_runs', meta.waits);
     const { role, isReady, term, leader } = this.#role;
     const progress: Progress = {
       type: 'progress',

@@ -19,7 +19,12 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     return { command, shell: 'true', ...config };
   }
 
-  /** Whether a process lives (a zombie does not). */
+  /** Resolves once a process is gone (or a zombie): what was killed needs a moment to die. */
+  async function death(pid: number): Promise<void> {
+    assert.ok(pid > 0);
+    while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+  }
+
   function isAlive(pid: number): boolean {
     try {
       return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
@@ -163,7 +168,7 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     assert.equal(ending.signal, 'SIGTERM');
     const pids = textOf(ending).trim().split('\n').map(Number);
     assert.equal(pids.length, 2);
-    assert.deepEqual(pids.filter(isAlive), []);
+    await Promise.all(pids.map(death));
   });
 
   test('what ignores TERM is killed after the grace', async () => {
@@ -195,14 +200,14 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     const ending = await run(shell, taskOf(line('sleep 300 & echo $!')));
 
     assert.equal(ending.outcome, 'succeeded');
-    assert.equal(isAlive(Number(textOf(ending))), false);
+    await death(Number(textOf(ending)));
   });
 
   test('a background child in a group of its own that holds the output ends too', async () => {
     const ending = await run(shell, taskOf({ command: `bash -c 'set -m; sleep 300 & echo $!'` }));
 
     assert.equal(ending.outcome, 'succeeded');
-    assert.equal(isAlive(Number(textOf(ending))), false);
+    await death(Number(textOf(ending)));
   });
 
   test('of a long output the end is kept and all of it counted', async () => {
@@ -267,7 +272,7 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     await own.close();
 
     assert.equal(ending.reason, 'run host died');
-    assert.equal(isAlive(pid), false);
+    await death(pid);
     assert.equal(textOf(next), 'again\n');
   });
 
