@@ -23,8 +23,13 @@ import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from
 import type { Settings } from './scheduler/settings.ts';
 import { createSnapshotPort, openStateStorage, stateMeta } from './scheduler/snapshot.ts';
 import { State } from './scheduler/state.ts';
-import { noteCleanStop, verifyState } from './scheduler/verify.ts';
-import { createStateActor, type EventsMessage, type LeadingMessage, type Progress, type StateMessage } from './scheduler/state-actor.ts';
+import {
+  createStateActor,
+  type EventsMessage,
+  type LeadingMessage,
+  type Progress,
+  type StateMessage,
+} from './scheduler/state-actor.ts';
 import {
   createSubmissionActor,
   type ForwardMessage,
@@ -32,6 +37,7 @@ import {
   type SubmitAnswer,
   type WaitAnswer,
 } from './scheduler/submission-actor.ts';
+import { noteCleanStop, verifyState } from './scheduler/verify.ts';
 import type { Disk } from './store/disk.ts';
 import type { Storage } from './store/storage.ts';
 
@@ -152,7 +158,12 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     name: 'scheduler',
     supervision: STOP_PROCESS,
     mailbox: UNREFUSED,
-    create: createSchedulerActor({ state, schedules, raft, genesis: { cluster: self.cluster, settings: self.settings } }),
+    create: createSchedulerActor({
+      state,
+      schedules,
+      raft,
+      genesis: { cluster: self.cluster, settings: self.settings },
+    }),
   });
   const dispatcher = system.spawn<DispatcherMessage>({
     name: 'dispatcher',
@@ -269,7 +280,8 @@ export async function startWork(options: WorkOptions): Promise<Work> {
         // Two copies are enough: this server's own first, else the first two that vote.
         const others = self.voters.filter((voter) => voter !== self.node);
         output?.send({ type: 'chunk', node: self.node, chunk });
-        for (const server of others.slice(0, output === null ? 2 : 1)) transport?.send(server, 'exec', encodeFrame(chunk));
+        for (const server of others.slice(0, output === null ? 2 : 1))
+          transport?.send(server, 'exec', encodeFrame(chunk));
       },
     }),
   });
@@ -296,7 +308,12 @@ export function routeArrival(doors: Doors, arrival: Arrival): void {
   route(doors, channel, from, message as { readonly type: string });
 }
 
-function route(doors: Doors, channel: Exclude<Channel, 'raft' | 'bulk'>, from: string, message: { readonly type: string }): void {
+function route(
+  doors: Doors,
+  channel: Exclude<Channel, 'raft' | 'bulk'>,
+  from: string,
+  message: { readonly type: string },
+): void {
   if (channel === 'forward') {
     doors.submission?.send({ type: 'forwarded', from, message: message as ForwardMessage });
   } else if (message.type === 'output') {

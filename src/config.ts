@@ -58,25 +58,84 @@ export const SETTINGS = {
     'where HTTP listens',
     readAddress,
   ),
-  'data-dir': row('dataDir', 'DIR', '', 'a directory that can be made and written', 'where log and state lie; without it a temporary one', readText),
+  'data-dir': row(
+    'dataDir',
+    'DIR',
+    '',
+    'a directory that can be made and written',
+    'where log and state lie; without it a temporary one',
+    readText,
+  ),
   tag: row('tags', 'K=V', '', 'key=value, any number of times', 'tag of this node, repeatable', readTags),
-  slots: row('slots', 'N', String(8 * availableParallelism()), '0 to 10000', 'executions at a time on this node; 0 keeps work off it', integer(0, 10_000)),
-  'nats-url': row('natsUrl', 'URL', '', 'nats://host:port, several with commas', 'NATS for the request/reply API; without it a nats-server on the PATH is started', readText),
+  slots: row(
+    'slots',
+    'N',
+    String(8 * availableParallelism()),
+    '0 to 10000',
+    'executions at a time on this node; 0 keeps work off it',
+    integer(0, 10_000),
+  ),
+  'nats-url': row(
+    'natsUrl',
+    'URL',
+    '',
+    'nats://host:port, several with commas',
+    'NATS for the request/reply API; without it a nats-server on the PATH is started',
+    readText,
+  ),
   'nats-creds': row('natsCreds', 'FILE', '', 'a credentials file', 'credentials for NATS', readText),
   threads: row('threads', 'N', '2', '1 or 2', '1 keeps all actors on the main thread, for debugging', integer(1, 2)),
-  'functions-dir': row('functionsDir', 'DIR', '', 'a directory', 'where modules of function jobs lie; without it there are none', readText),
-  'inherit-env': row('inheritEnv', '', 'false', 'true or false', 'give shell jobs the whole environment of the node', readYesNo),
+  'functions-dir': row(
+    'functionsDir',
+    'DIR',
+    '',
+    'a directory',
+    'where modules of function jobs lie; without it there are none',
+    readText,
+  ),
+  'inherit-env': row(
+    'inheritEnv',
+    '',
+    'false',
+    'true or false',
+    'give shell jobs the whole environment of the node',
+    readYesNo,
+  ),
   'log-level': row('logLevel', 'LEVEL', 'info', LOG_LEVELS.join(', '), 'least level of log lines', (text) =>
     (LOG_LEVELS as readonly string[]).includes(text) ? text : undefined,
   ),
-  'default-zone': row('defaultZone', 'ZONE', 'UTC', 'an IANA time zone', 'zone of jobs that name none; of a new cluster', (text, zones) =>
-    zones.table(text) === undefined ? undefined : text,
+  'default-zone': row(
+    'defaultZone',
+    'ZONE',
+    'UTC',
+    'an IANA time zone',
+    'zone of jobs that name none; of a new cluster',
+    (text, zones) => (zones.table(text) === undefined ? undefined : text),
   ),
-  'default-targets': row('defaultTargets', 'N', 'all', 'all, or 1 to 1000', 'nodes for a job that does not say; of a new cluster', (text) =>
-    text === 'all' ? text : integer(1, 1_000)(text),
+  'default-targets': row(
+    'defaultTargets',
+    'N',
+    'all',
+    'all, or 1 to 1000',
+    'nodes for a job that does not say; of a new cluster',
+    (text) => (text === 'all' ? text : integer(1, 1_000)(text)),
   ),
-  'keep-fires': row('keepFiresMs', 'DURATION', '9600h', 'a duration such as 9600h, at least 1h', 'how long outcomes of nominal times are kept; of a new cluster', readKeep),
-  'insecure-no-auth': row('insecureNoAuth', '', 'false', 'true or false', 'listen on other addresses than loopback without a token', readYesNo),
+  'keep-fires': row(
+    'keepFiresMs',
+    'DURATION',
+    '9600h',
+    'a duration such as 9600h, at least 1h',
+    'how long outcomes of nominal times are kept; of a new cluster',
+    readKeep,
+  ),
+  'insecure-no-auth': row(
+    'insecureNoAuth',
+    '',
+    'false',
+    'true or false',
+    'listen on other addresses than loopback without a token',
+    readYesNo,
+  ),
 } as const satisfies Record<string, SettingRow>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -93,7 +152,8 @@ export function readSettings(given: Given, zones: Zones): Settings {
   const faults: Fault[] = unknownKeys(given.file);
   const settings: Record<string, unknown> = {};
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, SettingRow][]) {
-    const text = given.flags[name] ?? given.environment[variableOf(name)] ?? fileValue(given.file, name) ?? setting.standard;
+    const text =
+      given.flags[name] ?? given.environment[variableOf(name)] ?? fileValue(given.file, name) ?? setting.standard;
     const value = setting.read(Array.isArray(text) ? text.join('\n') : String(text), zones);
     if (value === undefined) {
       faults.push({ field: name, value: text, allowed: setting.allowed, message: 'is not allowed' });
@@ -102,7 +162,12 @@ export function readSettings(given: Given, zones: Zones): Settings {
   const http = settings['http'] as Settings['http'] | undefined;
   if (http !== undefined && !isLoopback(http.host) && settings['insecureNoAuth'] !== true) {
     const message = 'is not loopback, and there is no authentication: say --insecure-no-auth to allow it';
-    faults.push({ field: 'http-addr', value: `${http.host}:${http.port}`, allowed: '127.0.0.1, ::1 or localhost', message });
+    faults.push({
+      field: 'http-addr',
+      value: `${http.host}:${http.port}`,
+      allowed: '127.0.0.1, ::1 or localhost',
+      message,
+    });
   }
   if (faults.length > 0) throw new CodedError('settings', describe(faults), { faults });
   return settings as unknown as Settings;

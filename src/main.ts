@@ -13,7 +13,10 @@ const program = new Command('carillon')
   .description('A distributed job scheduler: every nominal time has exactly one recorded outcome.')
   .version(version)
   .showHelpAfterError('(add --help for what there is)')
-  .addHelpText('after', '\nStart here:\n  $ carillon dev                 one node, everything in it\n  $ carillon job put --help      declare a job');
+  .addHelpText(
+    'after',
+    '\nStart here:\n  $ carillon dev                 one node, everything in it\n  $ carillon job put --help      declare a job',
+  );
 
 program.addCommand(devCommand(version));
 registerClientCommands(program);

@@ -72,7 +72,11 @@ export interface Platform {
   /** Of the consensus side in this thread, for the simulator. */
   readonly probes?: ConsensusProbes;
   /** Starts the consensus side on a thread of its own; absent: it lives in this one. */
-  readonly placeConsensus?: (place: { readonly self: Self; readonly timing: Timing; readonly system: ActorSystem }) => Promise<PlacedConsensus>;
+  readonly placeConsensus?: (place: {
+    readonly self: Self;
+    readonly timing: Timing;
+    readonly system: ActorSystem;
+  }) => Promise<PlacedConsensus>;
 }
 
 /** The consensus side, wherever it lives. */
@@ -153,7 +157,9 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       progress: progressRef,
       progressNow: () => progress ?? NO_PROGRESS,
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
-      checks: () => [{ name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' }],
+      checks: () => [
+        { name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' },
+      ],
       metrics: platform.metricsText ?? (() => Promise.resolve('')),
     });
   }
@@ -218,10 +224,7 @@ async function startConsensusHere(
 }
 
 /** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */
-export async function takeIdentity(
-  config: NodeConfig,
-  { disk, mint }: Pick<Platform, 'disk' | 'mint'>,
-): Promise<Self> {
+export async function takeIdentity(config: NodeConfig, { disk, mint }: Pick<Platform, 'disk' | 'mint'>): Promise<Self> {
   const { cluster, nodeName, formation } = config;
   let identity = await openIdentity(disk, { clusterName: cluster, nodeName, mint });
   const clusterUuid = identity.clusterUuid ?? formation?.clusterUuid ?? mint();

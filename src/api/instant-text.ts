@@ -1,15 +1,8 @@
 /** Times as Dkron writes and reads them. */
-import { parseInstant } from '../jobs/instant.ts';
+import { parseInstant, writeInstant } from '../jobs/instant.ts';
 
 /** Go's zero time: "never", and what `finished_at` shows while an execution is open. */
 export const ZERO_TIME = '0001-01-01T00:00:00Z';
-
-/** RFC 3339 in UTC, without trailing zeros of the fraction, as Go. */
-export function writeInstant(instantMs: number): string {
-  // biome-ignore lint/style/noRestrictedGlobals: converts a number and reads no clock.
-  const text = new Date(instantMs).toISOString();
-  return text.endsWith('.000Z') ? `${text.slice(0, -5)}Z` : text.replace(/0+Z$/, 'Z');
-}
 
 export function writeInstantOrNull(instantMs: number | null): string | null {
   return instantMs === null ? null : writeInstant(instantMs);

@@ -1,7 +1,9 @@
 /** A job as Dkron shows it, with its zero values, and our fields beside them. */
+
 import { formatDuration } from '../jobs/duration.ts';
+import { writeInstant } from '../jobs/instant.ts';
 import type { JobView } from '../scheduler/views.ts';
-import { writeInstant, writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
+import { writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
 import type { JsonOut } from './json-text.ts';
 
 export type JobJson = Readonly<Record<string, JsonOut>>;

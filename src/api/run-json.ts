@@ -1,7 +1,9 @@
 /** Runs, executions and fires as clients see them. */
+
 import type { ExecutionState } from '../jobs/execution.ts';
+import { writeInstant } from '../jobs/instant.ts';
 import type { ExecutionView, FireView, RunView } from '../scheduler/views.ts';
-import { writeInstant, writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
+import { writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
 import type { JsonOut } from './json-text.ts';
 
 /** Output as an answer shows it: the whole, or its end. */

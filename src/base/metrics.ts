@@ -47,7 +47,11 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   carillon_thread_restarts_total: counter('Threads that died and were started again.', 'thread'),
   carillon_event_loop_delay_seconds: gauge('The longest delay of the event loop since the last reading.', 'thread'),
   carillon_mailbox_depth: gauge('Messages that wait for an actor.', 'actor'),
-  carillon_message_age_seconds: histogram(FAST, 'Age of the oldest message that waits for an actor, at each reading.', 'actor'),
+  carillon_message_age_seconds: histogram(
+    FAST,
+    'Age of the oldest message that waits for an actor, at each reading.',
+    'actor',
+  ),
   carillon_actor_restarts_total: counter('Actors that failed and were started again.', 'actor'),
   carillon_dead_letters_total: counter('Messages that reached nobody.', 'actor'),
 

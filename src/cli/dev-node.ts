@@ -118,7 +118,7 @@ export async function startDevNode(settings: Settings, version: string): Promise
     if (isTemporary) await rm(directory, { recursive: true, force: true });
     throw error;
   }
-  await leaderKnown(backend);
+  await canRun(backend, node);
   const counting = setInterval(() => void backend.refreshCounts(), COUNTS_MS);
   const nats = settings.natsUrl === '' ? await startDevNats() : null;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
@@ -162,9 +162,13 @@ async function openNatsDoor(
   return service;
 }
 
-/** A cluster of one elects itself at once; a put right after the start should find a leader. */
-async function leaderKnown(backend: ServerBackend): Promise<void> {
-  for (let waited = 0; waited < 500 && !(await backend.health()).isLeader; waited += 1) {
+/** A cluster of one elects itself at once, and knows this life of its node soon after: only then a run finds a node. */
+async function canRun(backend: ServerBackend, { self }: RunningNode): Promise<void> {
+  for (let waited = 0; waited < 500; waited += 1) {
+    if ((await backend.health()).isLeader) {
+      const { items } = await backend.members();
+      if (items.some(({ node, boot, isAlive }) => isAlive && node === self.node && boot === self.boot)) return;
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

@@ -19,7 +19,11 @@ export type DispatcherMessage =
   | { readonly type: 'beat'; readonly epoch: number }
   | { readonly type: 'sweep'; readonly epoch: number }
   | { readonly type: 'swept'; readonly epoch: number; readonly found: Found; readonly error: string | null }
-  | { readonly type: 'proposed'; readonly finishes: readonly string[]; readonly outcome: AskOutcome<ProposeAnswer | RaftStatus> };
+  | {
+      readonly type: 'proposed';
+      readonly finishes: readonly string[];
+      readonly outcome: AskOutcome<ProposeAnswer | RaftStatus>;
+    };
 
 export interface DispatcherOptions {
   readonly node: string;
@@ -374,4 +378,3 @@ function chunks<Item>(items: readonly Item[], size: number): (readonly Item[])[]
   for (let start = 0; start < items.length; start += size) parts.push(items.slice(start, start + size));
   return parts;
 }
-

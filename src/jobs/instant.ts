@@ -16,6 +16,12 @@ export function parseInstant(text: string): number | undefined {
   return localMs + fractionMs - (sign === '-' ? -offsetMs : offsetMs);
 }
 
+/** RFC 3339 in UTC, without trailing zeros of the fraction, as Go. */
+export function writeInstant(instantMs: number): string {
+  const text = new Date(instantMs).toISOString();
+  return text.endsWith('.000Z') ? `${text.slice(0, -5)}Z` : text.replace(/0+Z$/, 'Z');
+}
+
 type Six = [number, number, number, number, number, number];
 
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?(?:[Zz]|([+-])(\d\d):(\d\d))$/;

@@ -1,6 +1,7 @@
 /** One link of a job's cursor chain: refused unless it continues what is committed, so no instant is lost or doubled. */
-import { type Applying, jobRow, moveDue, patchStatus, statusRow } from './applying.ts';
+
 import { createRun } from './apply-runs.ts';
+import { type Applying, jobRow, moveDue, patchStatus, statusRow } from './applying.ts';
 import type { FireItem } from './command.ts';
 import { appendFire, type NewFire } from './fires.ts';
 import type { StatusRow } from './rows.ts';
@@ -51,6 +52,7 @@ function decideFire(applying: Applying, item: FireItem, isOverlap: boolean): New
   if (item.plan !== 'run') return { ...at, outcome: item.plan, reason: item.reason };
   if (isOverlap) return { ...at, outcome: 'skipped', reason: 'overlap' };
   const { waits, settings } = applying.state.meta;
-  if (item.targets.length === 0 && waits >= settings.pendingRunsMax) return { ...at, outcome: 'missed', reason: 'shed' };
+  if (item.targets.length === 0 && waits >= settings.pendingRunsMax)
+    return { ...at, outcome: 'missed', reason: 'shed' };
   return { ...at, outcome: 'open', reason: '' };
 }

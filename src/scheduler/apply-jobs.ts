@@ -1,9 +1,9 @@
 /** Jobs put, toggled, deleted and run by hand; each closes the chain of the old generation before it opens the next. */
 import { uidOf } from '../jobs/ids.ts';
 import type { Job } from '../jobs/job.ts';
-import { type Applying, jobRow, moveDue, patchStatus, StaleCommand, statusRow } from './applying.ts';
 import { applyFireItem } from './apply-fires.ts';
 import { createRun } from './apply-runs.ts';
+import { type Applying, jobRow, moveDue, patchStatus, StaleCommand, statusRow } from './applying.ts';
 import type { Closing, Command, Opening } from './command.ts';
 import type { Result } from './intent.ts';
 import { jobView, runView } from './reader.ts';
@@ -33,7 +33,8 @@ export function putJob(applying: Applying, command: Extract<Command, { type: 'pu
   if (known === undefined || closing === null) openJob(applying, uid, job, opening);
   else reopenJob(applying, known.uid, job, closing, opening);
   const row = jobRow(state, uid) as JobRow;
-  if (job.parentJob !== '') attachToParent(applying, (state.get<NameRow>(keys.name(job.parentJob)) as NameRow).uid, uid);
+  if (job.parentJob !== '')
+    attachToParent(applying, (state.get<NameRow>(keys.name(job.parentJob)) as NameRow).uid, uid);
   if (command.firstRun !== null) {
     createRun(applying, row, { cause: 'h', key: command.request.scope, scheduledAtMs: null }, command.firstRun);
   }
@@ -66,7 +67,10 @@ export function deleteJob(applying: Applying, command: Extract<Command, { type: 
   const { children } = statusRow(state, name.uid);
   if (children.length > 0) {
     const child = jobRow(state, children[0] as string);
-    return refused('conflict', `job '${command.name}' is the parent of '${child?.job.name}': delete its children first`);
+    return refused(
+      'conflict',
+      `job '${command.name}' is the parent of '${child?.job.name}': delete its children first`,
+    );
   }
   const view = jobView(state, row);
   removeJob(applying, row);

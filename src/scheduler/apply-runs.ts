@@ -6,8 +6,8 @@ import { decideRetry } from '../jobs/retry.ts';
 import { type Cause, judgeRun, type RunState } from '../jobs/run.ts';
 import { type Applying, jobRow, patchRun, patchStatus, statusRow } from './applying.ts';
 import type { AssignItem, Target } from './command.ts';
-import { resolveFire } from './fires.ts';
 import { dropFinishedRun } from './drop-runs.ts';
+import { resolveFire } from './fires.ts';
 import { finishedRun } from './reader.ts';
 import { removeJob } from './remove-job.ts';
 import { type ExecutionRow, type JobRow, keys, type NodeRow, type RunRow, type WaitRow } from './rows.ts';
@@ -64,7 +64,15 @@ export function createRun(
     groupOrdinal: group.ordinal,
   });
   if (!assignRun(applying, id, targets)) {
-    wait(applying, { run: id, ordinal: null, fromMs: 0, untilMs: startBy(state, id), node: null, attempt: 1, tries: 0 });
+    wait(applying, {
+      run: id,
+      ordinal: null,
+      fromMs: 0,
+      untilMs: startBy(state, id),
+      node: null,
+      attempt: 1,
+      tries: 0,
+    });
   }
   return id;
 }
@@ -123,7 +131,9 @@ export function finishExecution(applying: Applying, finish: Finish): void {
   state.delete(keys.open(finish.execution));
   const run = state.get<RunRow>(keys.run(uid, runKey)) as RunRow;
   const latenessMs =
-    run.scheduledAtMs === null || finish.startedAtMs === null ? null : Math.max(0, finish.startedAtMs - run.scheduledAtMs);
+    run.scheduledAtMs === null || finish.startedAtMs === null
+      ? null
+      : Math.max(0, finish.startedAtMs - run.scheduledAtMs);
   events.push({
     type: 'finished',
     execution: finish.execution,
@@ -136,7 +146,8 @@ export function finishExecution(applying: Applying, finish: Finish): void {
   const hasStarted = mayHaveStarted(finish.outcome);
   if (hasStarted) {
     if (!run.hasStarted) patchRun(state, uid, runKey, { hasStarted: true });
-    if (run.cause === 's') resolveFire(applying, uid, run.scheduledAtMs as number, { outcome: 'ran', reason: '', latenessMs });
+    if (run.cause === 's')
+      resolveFire(applying, uid, run.scheduledAtMs as number, { outcome: 'ran', reason: '', latenessMs });
   }
 
   const tries = row.tries + (hasStarted ? 1 : 0);
@@ -222,7 +233,8 @@ function settleTarget(applying: Applying, run: string, outcome: ExecutionOutcome
     failed: row.failed + (outcome !== 'succeeded' && outcome !== 'cancelled' ? 1 : 0),
   });
   if (changed.openTargets > 0) return;
-  if (!changed.hasStarted && changed.succeeded === 0 && changed.cancelled === 0) endRun(applying, run, 'missed', 'no-target');
+  if (!changed.hasStarted && changed.succeeded === 0 && changed.cancelled === 0)
+    endRun(applying, run, 'missed', 'no-target');
   else endRun(applying, run, judgeRun(changed), '');
 }
 
@@ -232,7 +244,11 @@ function endRun(applying: Applying, id: string, end: RunState, reason: string): 
   const key = keyOf(id);
   const run = patchRun(state, uid, key, { state: end, reason, finishedMs: loggedMs });
   if (end === 'missed' && run.cause === 's') {
-    resolveFire(applying, uid, run.scheduledAtMs as number, { outcome: 'missed', reason: 'no-target', latenessMs: null });
+    resolveFire(applying, uid, run.scheduledAtMs as number, {
+      outcome: 'missed',
+      reason: 'no-target',
+      latenessMs: null,
+    });
   }
   if (run.newer !== null) patchRun(state, uid, run.newer, { older: run.older });
   if (run.older !== null) patchRun(state, uid, run.older, { newer: run.newer });
@@ -246,7 +262,11 @@ function endRun(applying: Applying, id: string, end: RunState, reason: string): 
       ? {}
       : {
           status:
-            end === 'succeeded' ? ('success' as const) : end === 'partially-failed' ? ('partially_failed' as const) : ('failed' as const),
+            end === 'succeeded'
+              ? ('success' as const)
+              : end === 'partially-failed'
+                ? ('partially_failed' as const)
+                : ('failed' as const),
         }),
   });
   const job = jobRow(state, uid) as JobRow;

@@ -2,11 +2,10 @@
  * From a job's rows to the next links of its cursor chain. Used by the leader only: `apply` gets the outcome stamped
  * into commands, and never computes an instant.
  */
-import { closeFires, type FireSource, type PlannedFire, planFires } from '../jobs/catch-up.ts';
+import { closeFires, type FireSource, nextDue, type PlannedFire, planFires } from '../jobs/catch-up.ts';
 import type { Job } from '../jobs/job.ts';
-import { nextInstant } from '../jobs/next.ts';
-import { nextDue } from '../jobs/catch-up.ts';
 import { zoneOf } from '../jobs/job-check.ts';
+import { nextInstant } from '../jobs/next.ts';
 import { parseSchedule, type Schedule } from '../jobs/schedule.ts';
 import { UTC, type Zones } from '../jobs/zone.ts';
 import type { Closing, FireItem, Opening } from './command.ts';
@@ -66,12 +65,7 @@ export function dueItems(schedules: Schedules, row: JobRow, status: StatusRow, n
 }
 
 /** The rest of the present generation up to now; undefined when so much is due that it must fire first. */
-export function closeChain(
-  schedules: Schedules,
-  row: JobRow,
-  status: StatusRow,
-  nowMs: number,
-): Closing | undefined {
+export function closeChain(schedules: Schedules, row: JobRow, status: StatusRow, nowMs: number): Closing | undefined {
   const source = schedules.sourceOf(row, status.cursorMs);
   const items = row.job.disabled
     ? link(row, source, closeFires({ ...source, untilMs: nowMs, outcome: 'skipped', reason: 'disabled' }))

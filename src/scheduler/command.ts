@@ -109,7 +109,11 @@ export type Command =
   | { readonly type: 'fire'; readonly nowMs: number; readonly items: readonly FireItem[] }
   | { readonly type: 'assign'; readonly nowMs: number; readonly items: readonly AssignItem[] }
   /** What waited longer than it may. */
-  | { readonly type: 'expire'; readonly nowMs: number; readonly waits: readonly { run: string; ordinal: number | null }[] }
+  | {
+      readonly type: 'expire';
+      readonly nowMs: number;
+      readonly waits: readonly { run: string; ordinal: number | null }[];
+    }
   | { readonly type: 'finish'; readonly nowMs: number; readonly finishes: readonly Finish[] }
   | {
       readonly type: 'open-session';

@@ -2,8 +2,9 @@
  * What the state machine says has happened. Events are hints: whoever acts on them can derive the same from rows, and
  * does so after a leader change. Replay emits none. The simulator drops some.
  */
-import type { FireOutcome, FireReason } from '../jobs/fire.ts';
+
 import type { ExecutionOutcome } from '../jobs/execution.ts';
+import type { FireOutcome, FireReason } from '../jobs/fire.ts';
 import type { RunState } from '../jobs/run.ts';
 import type { FinishedRun, Result } from './intent.ts';
 import type { WaitRow } from './rows.ts';

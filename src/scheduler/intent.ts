@@ -2,9 +2,10 @@
  * What a client wants, as the doors understood it. The leader completes an intent with what only it may say (time,
  * next instants, targets) and proposes it as a command; whoever took the call answers after its own apply.
  */
+
+import type { ErrorCode } from '../base/errors.ts';
 import type { Job } from '../jobs/job.ts';
 import type { Settings } from './settings.ts';
-import type { ErrorCode } from '../base/errors.ts';
 import type { ExecutionView, JobView, RunView } from './views.ts';
 
 export type Intent =

@@ -1,7 +1,8 @@
 /** Rows as views: what clients are shown. Works on the state in memory and, in the api, on rows read from disk. */
+
+import type { FinishedRun } from './intent.ts';
 import type { ExecutionRow, JobRow, RunRow, StateRow, StatusRow } from './rows.ts';
 import { keys } from './rows.ts';
-import type { FinishedRun } from './intent.ts';
 import type { ExecutionView, JobView, RunView } from './views.ts';
 
 /** Anything that has rows by key. */

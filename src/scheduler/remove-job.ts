@@ -5,7 +5,15 @@
  */
 import { type Applying, moveDue, patchStatus, statusRow } from './applying.ts';
 import { dropFinishedRun, dropRun } from './drop-runs.ts';
-import { type FireRow, type GenerationRow, type JobRow, keys, type NameRow, type PurgeRow, type WaitRow } from './rows.ts';
+import {
+  type FireRow,
+  type GenerationRow,
+  type JobRow,
+  keys,
+  type NameRow,
+  type PurgeRow,
+  type WaitRow,
+} from './rows.ts';
 
 /** Runs, fires and generations removed by one entry at most. */
 const REMOVED_PER_ENTRY = 200;

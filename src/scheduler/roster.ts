@@ -2,9 +2,10 @@
  * The leader's picture of who can take work: registered nodes, which of them live, and how many of their slots are
  * free. A slot is taken from the moment it is proposed, so that two commands in flight never count on the same one.
  */
-import { parseTags, type PlacementNode, placeRun } from '../jobs/placement.ts';
-import type { Job } from '../jobs/job.ts';
+
 import type { Random } from '../base/random.ts';
+import type { Job } from '../jobs/job.ts';
+import { type PlacementNode, parseTags, placeRun } from '../jobs/placement.ts';
 import type { Target } from './command.ts';
 import type { NodeRow } from './rows.ts';
 
@@ -17,7 +18,9 @@ interface Place {
   reserved: number;
 }
 
-export type Placed = { readonly type: 'placed'; readonly targets: readonly Target[] } | { readonly type: 'no-target' | 'no-slot' };
+export type Placed =
+  | { readonly type: 'placed'; readonly targets: readonly Target[] }
+  | { readonly type: 'no-target' | 'no-slot' };
 
 export class Roster {
   readonly #places = new Map<string, Place>();
@@ -85,7 +88,9 @@ export class Roster {
   placeOne(job: Job, node: string | null, random: Random): Placed {
     const tags = parseTags(job.tags);
     if (tags.type === 'fault') return { type: 'no-target' };
-    const nodes = [...this.#places.values()].map(placementNode).filter((place) => node === null || place.nodeId === node);
+    const nodes = [...this.#places.values()]
+      .map(placementNode)
+      .filter((place) => node === null || place.nodeId === node);
     const conditions = node === null ? tags : { ...tags, conditions: {} };
     const placement = placeRun({ nodes, tags: { ...conditions, count: 1 }, targets: 1, defaultTargets: 1, random });
     if (placement.type !== 'placed') return { type: placement.type };

@@ -12,6 +12,8 @@ import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors
 import { rateLimited } from '../base/rate-limited.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Timer } from '../base/time.ts';
+import { writeInstant } from '../jobs/instant.ts';
+import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 import { jobRow, statusRow } from './applying.ts';
 import { dueItems, type Schedules } from './chain.ts';
 import { type Command, encodeCommand, type FireItem, type Target } from './command.ts';
@@ -26,7 +28,6 @@ import type { Settings } from './settings.ts';
 import type { State } from './state.ts';
 import { scanAll } from './state-scan.ts';
 import { Waiting } from './waiting.ts';
-import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 
 export type SchedulerMessage =
   | { readonly type: 'leading'; readonly isLeading: boolean; readonly term: number }
@@ -225,7 +226,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     this.#metrics.count('carillon_fires_total', { outcome, reason }, count);
     if (outcome === 'ran') return;
     const job = jobRow(this.#options.state, uid)?.job.name ?? uid;
-    this.#noisy.warn(`${outcome}: ${reason}`, { job, count, scheduled_at: new Date(firstMs).toISOString() });
+    this.#noisy.warn(`${outcome}: ${reason}`, { job, count, scheduled_at: writeInstant(firstMs) });
   }
 
   #logEnd({ run, job, state }: Extract<StateEvent, { type: 'run-ended' }>): void {

@@ -2,9 +2,10 @@
  * The durable state as a stream of rows, and back. A received state goes into a storage of its own; only when its row
  * hash is right does the pointer file name it, and from then on it is the state.
  */
+
+import type { SnapshotMeta, SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/raft-protocol.ts';
 import type { Disk } from '../store/disk.ts';
 import type { Row, ScanRange, Storage, StorageSnapshot, Write } from '../store/storage.ts';
-import type { SnapshotMeta, SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/raft-protocol.ts';
 import { decodeRow, keys, type MetaRow } from './rows.ts';
 import { HASH_KEY, hashRow, readMeta, readRowHash, type State } from './state.ts';
 

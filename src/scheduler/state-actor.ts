@@ -68,7 +68,13 @@ class StateActor implements Actor<StateMessage> {
   readonly #context: ActorContext<StateMessage>;
   readonly #queue: Entry[] = [];
   #next = 0;
-  #role: Extract<RaftEvent, { type: 'role' }> = { type: 'role', role: 'follower', term: 0, leader: null, isReady: false };
+  #role: Extract<RaftEvent, { type: 'role' }> = {
+    type: 'role',
+    role: 'follower',
+    term: 0,
+    leader: null,
+    isReady: false,
+  };
   /** Holds a role back until everything committed before it is applied. */
   #nextRole: Extract<RaftEvent, { type: 'role' }> | null = null;
   #isContinuing = false;

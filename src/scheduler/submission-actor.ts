@@ -32,12 +32,21 @@ export type SubmissionMessage =
   | Progress
   | { readonly type: 'forwarded'; readonly from: string; readonly message: ForwardMessage }
   | { readonly type: 'completed'; readonly scope: string; readonly outcome: AskOutcome<CompleteAnswer> }
-  | { readonly type: 'completed-for'; readonly server: string; readonly scope: string; readonly outcome: AskOutcome<CompleteAnswer> }
+  | {
+      readonly type: 'completed-for';
+      readonly server: string;
+      readonly scope: string;
+      readonly outcome: AskOutcome<CompleteAnswer>;
+    }
   | { readonly type: 'beat' };
 
 export type SubmitAnswer =
   | { readonly type: 'done'; readonly result: Result; readonly index: number }
-  | { readonly type: 'failed'; readonly code: 'no-leader' | 'outcome-unknown' | 'overloaded'; readonly message: string };
+  | {
+      readonly type: 'failed';
+      readonly code: 'no-leader' | 'outcome-unknown' | 'overloaded';
+      readonly message: string;
+    };
 
 export type WaitAnswer = { readonly type: 'waited'; readonly finished: FinishedRun | null };
 
@@ -71,7 +80,9 @@ const BEAT_MS = 50;
 
 export function createSubmissionActor(
   options: SubmissionOptions,
-): (context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>) => Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
+): (
+  context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>,
+) => Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
   return (context) => new SubmissionActor(options, context);
 }
 
@@ -85,10 +96,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   #leader: string | null = null;
   #isBeating = false;
 
-  constructor(
-    options: SubmissionOptions,
-    context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>,
-  ) {
+  constructor(options: SubmissionOptions, context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>) {
     this.#options = options;
     this.#context = context;
     this.#watchers = new Watchers();
@@ -128,7 +136,11 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       return;
     }
     if (this.#pending.size >= PENDING_MAX) {
-      reply({ type: 'failed', code: 'overloaded', message: `${PENDING_MAX} calls wait on this server: try again later` });
+      reply({
+        type: 'failed',
+        code: 'overloaded',
+        message: `${PENDING_MAX} calls wait on this server: try again later`,
+      });
       return;
     }
     const nowMs = this.#context.clock.monotonic();
@@ -228,7 +240,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     }
     const untilMs = this.#context.clock.monotonic() + timeoutMs;
     const isKept = this.#watchers.add(run, untilMs, (finished) => reply({ type: 'waited', finished }));
-    if (!isKept) reply({ type: 'failed', code: 'overloaded', message: 'too many calls wait for runs: ask without waiting' });
+    if (!isKept)
+      reply({ type: 'failed', code: 'overloaded', message: 'too many calls wait for runs: ask without waiting' });
     this.#keepBeating();
   }
 
@@ -256,7 +269,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
         const message = 'no server leads at the moment: the call was not carried out, try again in a few seconds';
         this.#finish(scope, { type: 'failed', code: 'no-leader', message });
       } else if (waitedMs >= UNKNOWN_MS) {
-        const message = 'the call was handed on and not answered: repeat it with the same request id to learn its outcome';
+        const message =
+          'the call was handed on and not answered: repeat it with the same request id to learn its outcome';
         this.#finish(scope, { type: 'failed', code: 'outcome-unknown', message });
       } else if (nowMs >= pending.sendAtMs) this.#send(scope, pending);
     }

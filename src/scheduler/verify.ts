@@ -50,7 +50,10 @@ async function sumRows(storage: Storage): Promise<number> {
   }
 }
 
-function page(storage: Storage, from: string): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]> {
+function page(
+  storage: Storage,
+  from: string,
+): Promise<readonly { readonly key: string; readonly value: Uint8Array }[]> {
   return new Promise((resolve, reject) => {
     storage.scan({ from, to: '\x7f', limit: ROWS_PER_PAGE }, (error, rows) => {
       if (error === null) resolve(rows);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { after } from 'node:test';
+import test, { after, before } from 'node:test';
 import type { Json } from '../../src/jobs/job.ts';
 import { newShell, run, taskOf, textOf } from './running.ts';
 
@@ -10,6 +10,8 @@ import { newShell, run, taskOf, textOf } from './running.ts';
 export function testShell(launcher: 'sh' | 'spawn'): void {
   const shell = newShell({ launcher });
   const directory = mkdtempSync(join(tmpdir(), 'carillon-shell-'));
+  // Helpers take over where something runs already.
+  before(() => shell.start(taskOf({ command: 'sleep 600' }), () => {}));
   after(async () => {
     await shell.close();
     rmSync(directory, { recursive: true });

@@ -3,20 +3,18 @@
  * id of its execution into a file; clients put jobs and run them by hand all along, and note what was acknowledged.
  */
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DevNode, startDevNode, temporaryDirectory, until } from '../helpers/dev-node.ts';
+import { printedRandom } from '../jobs/seed.ts';
 
 const KILLS = Number(process.env['CARILLON_KILLS'] ?? 10);
-const SEED = Number(process.env['CARILLON_SEED'] ?? randomInt(2 ** 31));
 const TICKER = 'ticker';
 
 test(`after ${KILLS} kills every acknowledged write is there, and each second has exactly one outcome`, async (t) => {
-  t.diagnostic(`seed ${SEED} (CARILLON_SEED)`);
-  const random = generator(SEED);
+  const { random } = printedRandom('kill-nine');
   const directory = await temporaryDirectory();
   const file = join(await temporaryDirectory(), 'executions');
   const acknowledged = new Acknowledged();
@@ -151,15 +149,4 @@ function assertNoHole(fires: readonly Fire[], firstMs: number, lastMs: number): 
     dueMs += count * 1_000;
   }
   assert.ok(dueMs > lastMs, `the last fire is before ${new Date(dueMs).toISOString()}`);
-}
-
-/** mulberry32: small, and the same everywhere. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -14,11 +14,12 @@ export class Faults {
   }
 
   start(): void {
-    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs } = this.#world.plan;
+    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs, diskFailEveryMs } = this.#world.plan;
     this.#repeat(partitionEveryMs, () => this.#partition());
     this.#repeat(crashEveryMs, () => this.#crash());
     this.#repeat(skewEveryMs, () => this.#skew());
     this.#repeat(stallEveryMs, () => this.#stall());
+    this.#repeat(diskFailEveryMs, () => this.#failDisk());
   }
 
   #repeat(everyMs: number, run: () => void): void {
@@ -78,6 +79,16 @@ export class Faults {
     const node = pick(this.#random, nodes);
     node.skewMs = Math.round(between(this.#random, -plan.skewMsMax, plan.skewMsMax));
     trace.add(node.name, `has its clock set by ${node.skewMs} ms`);
+  }
+
+  #failDisk(): void {
+    const { nodes, trace } = this.#world;
+    const node = pick(this.#random, nodes);
+    if (!node.isUp) return;
+    trace.add(node.name, 'has a disk that fails');
+    if (node.config.isServer) this.#world.promises.durableHead(node);
+    node.isDoomed = true;
+    node.drive.fail('no space left on device');
   }
 
   #stall(): void {

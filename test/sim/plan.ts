@@ -25,12 +25,16 @@ export interface Plan {
   /** Mean time between two stalls of a disk; 0: none. */
   readonly stallEveryMs: number;
   readonly stallMsMax: number;
+  /** Mean time between two disks that fail, which ends their node; 0: none. */
+  readonly diskFailEveryMs: number;
   readonly writeDelayMsMax: number;
   /** Raft's; few, so that followers that lag are given snapshots. */
   readonly keepEntries: number;
   readonly logBytesMax: number;
   readonly runMsMax: number;
   readonly failedShare: number;
+  /** Of any node; few make work wait. */
+  readonly slotsMax: number;
   /** Mean time between two calls of an operator. */
   readonly operateEveryMs: number;
 }
@@ -51,11 +55,13 @@ export const QUIET: Plan = {
   skewMsMax: 0,
   stallEveryMs: 0,
   stallMsMax: 0,
+  diskFailEveryMs: 0,
   writeDelayMsMax: 2,
   keepEntries: 8_192,
   logBytesMax: 128 * 1024 * 1024,
   runMsMax: 2_000,
   failedShare: 0.1,
+  slotsMax: 100,
   operateEveryMs: 1_000,
 };
 
@@ -78,10 +84,12 @@ export function drawPlan(seed: number): Plan {
     skewMsMax: between(random, 10, 500),
     stallEveryMs: some(2_000, 20_000),
     stallMsMax: between(random, 100, 3_000),
+    diskFailEveryMs: some(5_000, 60_000),
     writeDelayMsMax: isOn() ? between(random, 0, 5) : between(random, 5, 60),
     ...drawCompaction(random),
     runMsMax: isOn() ? between(random, 0, 1_000) : between(random, 1_000, 12_000),
     failedShare: some(0.05, 0.4),
+    slotsMax: isOn() ? 100 : Math.floor(between(random, 1, 4)),
     operateEveryMs: between(random, 150, 1_500),
   };
 }

@@ -4,6 +4,7 @@ import { type Log, type LogFields, noMetrics } from '../../src/base/telemetry.ts
 import type { Clock, Timer } from '../../src/base/time.ts';
 import type { VirtualClock, VirtualClockView } from '../../src/base/virtual-clock.ts';
 import type { MemoryNetwork } from '../../src/cluster/memory-transport.ts';
+import type { Channel, Transport } from '../../src/cluster/transport.ts';
 import type { Executor } from '../../src/executors/executor.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import { type NodeConfig, type Platform, type RunningNode, startNode } from '../../src/node.ts';
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly onLine: (node: SimNode, level: string, message: string, fields: LogFields) => void;
   /** Something of the node threw, so its process ends. */
   readonly onFailed: (node: SimNode, error: unknown, actor: string) => void;
+  /** A frame leaves the node; what it throws is kept by the world. */
+  readonly onSend: (node: SimNode, to: string, channel: Channel, body: Uint8Array) => void;
   /** A promise was asked for: what waits for it runs in microtasks. */
   readonly onPromise: () => void;
 }
@@ -35,8 +38,10 @@ export class SimNode {
   readonly drive: MemoryDrive;
   /** Set on the wall clock; stays over crashes. */
   skewMs = 0;
-  /** What it has been seen to have stored durably: never goes back. */
   lives = 0;
+  crashes = 0;
+  /** Its disk fails, so it has to stop by itself. */
+  isDoomed = false;
   readonly #world: Surroundings;
   readonly #random: Random;
   #life: Life | undefined;
@@ -89,7 +94,10 @@ export class SimNode {
       zones: this.#world.zones,
       executors: new Map([['sim', executor]]),
       mint: () => this.id,
-      connect: (self) => this.#world.network.attach(self.node, self.boot, { isServer: this.config.isServer }),
+      connect: (self) => {
+        const transport = this.#world.network.attach(self.node, self.boot, { isServer: this.config.isServer });
+        return watched(transport, (to, channel, body) => this.#world.onSend(this, to, channel, body));
+      },
       onStopProcess: (error, actor) => {
         if (!life.isOver) this.#world.onFailed(this, error, actor);
       },
@@ -108,8 +116,10 @@ export class SimNode {
   /** Everything in memory is gone at once: timers, mailboxes, connections, runs. */
   crash(random: Random, mode: CrashMode): void {
     if (this.#life === undefined) return;
+    this.crashes += 1;
     this.#life.end();
     this.#life = undefined;
+    this.isDoomed = false;
     this.#world.network.detach(this.id);
     this.drive.crash(random, mode);
   }
@@ -144,6 +154,21 @@ class Life {
     this.isOver = true;
     this.#view.dropTimers();
   }
+}
+
+function watched(
+  transport: Transport,
+  onSend: (to: string, channel: Channel, body: Uint8Array) => void,
+): Transport {
+  return {
+    send(to, channel, body) {
+      onSend(to, channel, body);
+      transport.send(to, channel, body);
+    },
+    broadcast: (channel, body) => transport.broadcast(channel, body),
+    onArrival: (listener) => transport.onArrival(listener),
+    close: () => transport.close(),
+  };
 }
 
 const NO_TIMER: Timer = { cancel() {} };

@@ -18,10 +18,11 @@ import type { NodeConfig } from '../../src/node.ts';
 import { between, chance, sourceFor } from './draw.ts';
 import { Invariants } from './invariants.ts';
 import { type Plan, QUIET } from './plan.ts';
+import { Promises } from './promises.ts';
 import { SimExecutor } from './sim-executor.ts';
 import { SimNode, type Surroundings } from './sim-node.ts';
 import { Trace } from './trace.ts';
-import { Violation } from './violation.ts';
+import { check, Violation } from './violation.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -36,6 +37,7 @@ export class World {
   readonly trace: Trace;
   readonly network: MemoryNetwork;
   readonly invariants: Invariants;
+  readonly promises: Promises;
   readonly nodes: readonly SimNode[];
   readonly seed: number;
   plan: Plan;
@@ -50,6 +52,7 @@ export class World {
     this.plan = plan;
     this.trace = new Trace(() => this.clock.monotonic(), sink);
     this.invariants = new Invariants({ zones: ZONES, nameOf });
+    this.promises = new Promises({ cluster: CLUSTER_UUID, nameOf });
     this.#diskRandom = sourceFor(seed, SOURCES.disk);
     const networkRandom = sourceFor(seed, SOURCES.network);
     this.network = new MemoryNetwork({
@@ -62,7 +65,7 @@ export class World {
       ({ name, isServer, tags, slots }, position) =>
         new SimNode({
           id: idOf(position),
-          config: configOf(name, isServer, tags, slots),
+          config: configOf(name, isServer, tags, Math.min(slots, plan.slotsMax)),
           random: sourceFor(seed, SOURCES.firstNode + position),
           world: surroundings,
         }),
@@ -125,8 +128,8 @@ export class World {
 
   /** All faults off; the network heals, disks go on, nodes that are down stay down. */
   calm(): void {
-    const { operateEveryMs, runMsMax, failedShare, keepEntries, logBytesMax } = this.plan;
-    this.plan = { ...QUIET, operateEveryMs, runMsMax, failedShare, keepEntries, logBytesMax };
+    const { runMsMax, failedShare, keepEntries, logBytesMax, outageMsMax } = this.plan;
+    this.plan = { ...QUIET, runMsMax, failedShare, keepEntries, logBytesMax, outageMsMax };
     this.network.heal();
     for (const node of this.nodes) {
       node.drive.thaw();
@@ -150,6 +153,12 @@ export class World {
       if (this.#microtasksOwed === 0) return;
       this.#microtasksOwed = 0;
     }
+  }
+
+  /** Committed means durable on a majority, servers that are down included. */
+  #checkDurable(index: number): void {
+    const holders = this.servers.filter((node) => this.promises.durableHead(node).durable.index >= index);
+    check(2 * holders.length > this.servers.length, () => `entry ${index} is applied, and durable on ${holders.length} servers`);
   }
 
   #judge(random: Random, { from, to, channel, sizeBytes }: Passage): readonly number[] {
@@ -188,13 +197,20 @@ export class World {
         keepEvent: () => !chance(eventRandom, this.plan.eventLossShare),
         onApplied: (state, entry, events) => {
           this.guard(() => {
+            const isFirst = entry.index > this.invariants.lastIndex;
             const hash = this.invariants.applied(node, state, entry, events);
+            // Entry 1 is written by each server on its own, at its first start.
+            if (isFirst && entry.index > 1) this.#checkDurable(entry.index);
             this.trace.add(node.name, `applies ${entry.index} of term ${entry.term}, state ${hash}`);
           });
         },
       }),
       onLine: (node, level, message, fields) => this.#line(node, level, message, fields),
+      onSend: (node, to, channel, body) => {
+        if (channel === 'raft') this.guard(() => this.promises.sent(node, to, body));
+      },
       onFailed: (node, error, actor) => {
+        if (node.isDoomed) return this.#stopDoomed(node);
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.#violation ??= new Violation(`${node.name}: ${actor} failed: ${text}`);
       },
@@ -202,6 +218,13 @@ export class World {
         this.#microtasksOwed += 1;
       },
     };
+  }
+
+  /** The first storage error ends the process; whoever looks after it starts it again. */
+  #stopDoomed(node: SimNode): void {
+    this.trace.add(node.name, 'stops, since its disk fails');
+    node.crash(this.#diskRandom, 'any-subset');
+    this.clock.after(this.plan.outageMsMax * this.#diskRandom(), () => node.start());
   }
 
   #line(node: SimNode, level: string, message: string, fields: LogFields): void {

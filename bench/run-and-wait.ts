@@ -1,0 +1,51 @@
+/** How long does it take to run a job by hand and have its result? */
+import { type BenchJob, echoJob, noopJob, putJob } from './bench-jobs.ts';
+import type { Figure } from './figure.ts';
+import { type BenchContext, bestOf, clientsText, closedLoop, connectTo } from './harness.ts';
+import { expectStatus } from './http-client.ts';
+
+const SUCCEEDED = '"state":"succeeded"';
+
+export async function runAndWait(context: BenchContext): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const [what, job] of [
+    ['shell echo', echoJob('bench-echo')],
+    ['no-op function', noopJob('bench-noop')],
+  ] as const) {
+    figures.push(...(await measure(context, what, job)));
+  }
+  return figures;
+}
+
+async function measure(context: BenchContext, what: string, job: BenchJob): Promise<Figure[]> {
+  const { scale, progress } = context;
+  const target = await context.open();
+  const path = `/v1/jobs/${job.name}/run`;
+  const figures: Figure[] = [];
+  try {
+    const [connection] = connectTo(target, 1);
+    if (connection === undefined) throw new Error('no connection');
+    await putJob(connection, job);
+    connection.close();
+    for (const clients of scale.clientCounts) {
+      const label = `${what}, ${clientsText(clients)}`;
+      progress.step(`run-and-wait: ${label}`);
+      const measures = await bestOf(scale.bestOf, () =>
+        closedLoop({
+          target,
+          clients,
+          seconds: scale.seconds,
+          async call(client) {
+            const answer = await client.call('POST', path);
+            expectStatus(answer, 200, path);
+            if (!answer.body.includes(SUCCEEDED)) throw new Error(`a run did not succeed: ${answer.body.toString()}`);
+          },
+        }),
+      );
+      figures.push({ question: 'run-and-wait', label, measures });
+    }
+  } finally {
+    await target.close();
+  }
+  return figures;
+}
