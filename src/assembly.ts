@@ -131,6 +131,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       storageName: () => storageName,
       raft: () => present(refs.raft),
       leaders: () => refs.leaders,
+      backend: () => backend,
       answering: () => answering,
       ...(keepEvent === undefined ? {} : { keepEvent }),
       ...(onApplied === undefined ? {} : { onApplied: (entry, events) => onApplied(state, entry, events) }),
@@ -197,7 +198,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     }),
   });
   refs.leaders.push(scheduler, dispatcher);
-  answering.push(backend, submission);
+  answering.push(submission);
   return {
     raft,
     submission,

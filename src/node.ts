@@ -139,10 +139,13 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     const progressRef = system.spawn<BackendMessage, BackendAnswer>({
       name: 'backend',
       supervision: { type: 'stop-process' },
-      create: createBackendActor((heard) => {
-        progress = heard;
-        consensus?.follow(heard);
-      }),
+      create: createBackendActor(
+        (heard) => {
+          progress = heard;
+          consensus?.follow(heard);
+        },
+        (uid) => work.output?.send({ type: 'forget-job', uid }),
+      ),
     });
     const placed =
       platform.placeConsensus === undefined

@@ -25,9 +25,10 @@ export const NO_PROGRESS: Progress = {
   storageName: 'state',
 };
 
-/** `onProgress` keeps a copy for synchronous answers such as health. */
+/** `onProgress` keeps a copy for synchronous answers such as health; `onJobDeleted` lets go of what hangs on a job. */
 export function createBackendActor(
   onProgress: (progress: Progress) => void,
+  onJobDeleted: (uid: string) => void,
 ): () => Actor<BackendMessage, BackendAnswer> {
   return () => {
     let progress = NO_PROGRESS;
@@ -45,6 +46,7 @@ export function createBackendActor(
             return;
           }
           case 'events':
+            for (const event of message.events) if (event.type === 'job-deleted') onJobDeleted(event.uid);
             return;
           case 'await-stored': {
             const index = Math.max(message.index, progress.appliedIndex);

@@ -76,7 +76,7 @@ export function deleteJob(applying: Applying, command: Extract<Command, { type: 
   removeJob(applying, row);
   return {
     result: { type: 'job', job: view, isNew: false },
-    answer: { type: 'job', uid: row.uid, name: command.name, isNew: false },
+    answer: { type: 'deleted', job: view },
   };
 }
 
@@ -166,7 +166,8 @@ function parentRefusal(state: State, job: Job, uid: string | undefined): string 
   const parent = state.get<NameRow>(keys.name(job.parentJob));
   if (parent === undefined) return `parent_job '${job.parentJob}': there is no such job`;
   const siblings = statusRow(state, parent.uid).children;
-  if (siblings.length >= CHILDREN_MAX) return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
+  const isOneOfThem = uid !== undefined && siblings.includes(uid);
+  if (siblings.length >= CHILDREN_MAX && !isOneOfThem) return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
   for (let at: string | undefined = parent.uid; at !== undefined; ) {
     if (at === uid) return `parent_job '${job.parentJob}': descends from '${job.name}' itself`;
     const above: string = (jobRow(state, at) as JobRow).job.parentJob;

@@ -79,28 +79,40 @@ export function createRun(
 
 /** Carries out one `assign`: of a run that waits as a whole, or of one target that is tried again. */
 export function assignWaiting(applying: Applying, item: AssignItem): void {
-  const { state } = applying;
-  const waiting = state.get<WaitRow>(keys.wait(item.run, item.ordinal));
+  const { state, events } = applying;
+  const waiting = knownWait(applying, item.run, item.ordinal);
   if (waiting === undefined) return;
   if (item.ordinal === null) {
     if (assignRun(applying, item.run, item.targets)) endWait(applying, item.run, null);
+    else events.push({ type: 'waiting', wait: waiting });
     return;
   }
   const target = item.targets[0];
   const node = target === undefined ? undefined : openNode(state, target);
-  if (node === undefined) return;
+  if (node === undefined) {
+    events.push({ type: 'waiting', wait: waiting });
+    return;
+  }
   endWait(applying, item.run, item.ordinal);
   assignTarget(applying, item.run, item.ordinal, node, { attempt: waiting.attempt, tries: waiting.tries });
 }
 
 /** A wait that lasted longer than it may: the run is missed, or the target gives up. */
 export function expireWait(applying: Applying, run: string, ordinal: number | null): void {
-  const { state, loggedMs } = applying;
-  const waiting = state.get<WaitRow>(keys.wait(run, ordinal));
-  if (waiting === undefined || waiting.untilMs > loggedMs) return;
+  const waiting = knownWait(applying, run, ordinal);
+  if (waiting === undefined || waiting.untilMs > applying.loggedMs) return;
   endWait(applying, run, ordinal);
   if (ordinal === null) endRun(applying, run, 'missed', 'no-target');
   else settleTarget(applying, run, 'failed');
+}
+
+/** Undefined, and the leader told to forget it, where nothing waits or a deleted job's rows are still being purged. */
+function knownWait(applying: Applying, run: string, ordinal: number | null): WaitRow | undefined {
+  const { state, events } = applying;
+  const isJobKnown = jobRow(state, parsed(run).uid) !== undefined;
+  const waiting = isJobKnown ? state.get<WaitRow>(keys.wait(run, ordinal)) : undefined;
+  if (waiting === undefined) events.push({ type: 'wait-ended', run, ordinal });
+  return waiting;
 }
 
 export function finishExecution(applying: Applying, finish: Finish): void {
@@ -160,8 +172,9 @@ export function finishExecution(applying: Applying, finish: Finish): void {
   if (retry.type === 'none') return settleTarget(applying, parts.run, finish.outcome);
   const isRetry = retry.type === 'retry';
   const fromMs = loggedMs + (isRetry ? retry.delayMs : placeAgainDelayMs(parts.attempt - tries));
-  // A retry has its own time to find a place; a refused attempt only what is left of the run's.
-  const untilMs = isRetry ? fromMs + startWithinMs(job, null, null) : run.startByMs;
+  // A retry has its own time to find a place; a refused attempt only what is left of its own.
+  const ownMs = startWithinMs(job, null, null);
+  const untilMs = isRetry ? fromMs + ownMs : row.tries === 0 ? run.startByMs : row.assignedMs + ownMs;
   if (untilMs <= loggedMs) return settleTarget(applying, parts.run, 'refused');
   wait(applying, {
     run: parts.run,
@@ -290,7 +303,11 @@ function startChildren(applying: Applying, uid: string, parentRun: string): void
     const child = jobRow(state, childUid);
     if (child === undefined || child.job.disabled) continue;
     if (child.job.concurrency === 'forbid' && statusRow(state, childUid).openRuns > 0) continue;
-    createRun(applying, child, { cause: 'p', key: parentRun, scheduledAtMs: null }, []);
+    const hasRoom = state.meta.waits < state.meta.settings.pendingRunsMax;
+    const run = createRun(applying, child, { cause: 'p', key: parentRun, scheduledAtMs: null }, []);
+    if (hasRoom) continue;
+    endWait(applying, run, null);
+    endRun(applying, run, 'missed', 'shed');
   }
 }
 

@@ -67,7 +67,8 @@ export function finishedRun(source: RowSource, uid: string, run: RunRow): Finish
   for (let ordinal = 0; ordinal < run.targets; ordinal += 1) {
     for (let attempt = 1; attempt <= run.attempts; attempt += 1) {
       const row = source.get<ExecutionRow>(keys.execution(uid, key, ordinal, attempt));
-      if (row !== undefined) executions.push(executionView(run, row));
+      if (row === undefined) break;
+      executions.push(executionView(run, row));
     }
   }
   return { run: runView(run), executions };

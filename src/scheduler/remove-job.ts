@@ -15,7 +15,7 @@ import {
   type WaitRow,
 } from './rows.ts';
 
-/** Runs, fires and generations removed by one entry at most. */
+/** Rows removed by one entry, about. */
 const REMOVED_PER_ENTRY = 200;
 
 export function removeJob(applying: Applying, row: JobRow): void {
@@ -45,39 +45,41 @@ export function purge(applying: Applying, uid: string): boolean {
   const { state, events } = applying;
   let row = state.get<PurgeRow>(keys.purge(uid));
   if (row === undefined) return false;
-  for (let removed = 0; removed < REMOVED_PER_ENTRY; removed += 1) {
-    const rest = purgeOne(applying, uid, row);
-    if (rest === null) {
+  for (let removed = 0; removed < REMOVED_PER_ENTRY; ) {
+    const purged = purgeOne(applying, uid, row);
+    if (purged === null) {
       state.delete(keys.purge(uid));
       return false;
     }
-    row = rest;
+    row = purged.rest;
+    removed += purged.removed;
   }
   state.put(keys.purge(uid), row);
   events.push({ type: 'purge-left', uid });
   return true;
 }
 
-function purgeOne(applying: Applying, uid: string, row: PurgeRow): PurgeRow | null {
+/** `removed` counts rows, near enough: a run may have a thousand targets. */
+function purgeOne(applying: Applying, uid: string, row: PurgeRow): { rest: PurgeRow; removed: number } | null {
   const { state } = applying;
   if (row.openHead !== null) {
     const run = dropRun(state, uid, row.openHead);
     if (run !== undefined) dropWaits(applying, run.id, run.targets);
-    return { ...row, openHead: run?.older ?? null };
+    return { rest: { ...row, openHead: run?.older ?? null }, removed: 1 + (run?.targets ?? 0) };
   }
   if (row.finishedFirst < row.finishedNext) {
-    dropFinishedRun(state, uid, row.finishedFirst);
-    return { ...row, finishedFirst: row.finishedFirst + 1 };
+    const run = dropFinishedRun(state, uid, row.finishedFirst);
+    return { rest: { ...row, finishedFirst: row.finishedFirst + 1 }, removed: 1 + (run?.targets ?? 0) };
   }
   if (row.fireHead !== null) {
     const fire = state.get<FireRow>(keys.fire(uid, row.fireHead));
     state.delete(keys.fire(uid, row.fireHead));
-    return { ...row, fireHead: fire?.older ?? null };
+    return { rest: { ...row, fireHead: fire?.older ?? null }, removed: 1 };
   }
   if (row.generation > 0) {
     const key = keys.generation(uid, row.generation);
     if (state.get<GenerationRow>(key) !== undefined) state.delete(key);
-    return { ...row, generation: row.generation - 1 };
+    return { rest: { ...row, generation: row.generation - 1 }, removed: 1 };
   }
   return null;
 }

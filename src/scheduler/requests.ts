@@ -64,6 +64,7 @@ export function requestOf(command: Command): RequestKey | undefined {
 /** The row keeps what the answer was about; the rest is read from the rows as they are now. */
 function rebuild(state: State, row: RequestRow): Result {
   const { answer } = row;
+  if (answer.type === 'deleted') return { type: 'job', job: answer.job, isNew: false };
   if (answer.type === 'settings') return { type: 'settings', settings: state.meta.settings };
   if (answer.type === 'job') {
     const job = jobRow(state, answer.uid);

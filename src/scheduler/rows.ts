@@ -9,6 +9,7 @@ import { uidFromKey, uidKey } from '../jobs/ids.ts';
 import type { Job, JobStatus } from '../jobs/job.ts';
 import type { Cause, RunState } from '../jobs/run.ts';
 import type { Settings } from './settings.ts';
+import type { JobView } from './views.ts';
 
 export interface MetaRow {
   readonly type: 'meta';
@@ -201,6 +202,8 @@ export interface RequestRow {
   readonly atMs: number;
   readonly answer:
     | { readonly type: 'job'; readonly uid: string; readonly name: string; readonly isNew: boolean }
+    /** The rows are gone, so the answer carries what it shows. */
+    | { readonly type: 'deleted'; readonly job: JobView }
     | { readonly type: 'run'; readonly run: string }
     | { readonly type: 'settings' };
 }
@@ -231,7 +234,8 @@ export interface FinishedRow {
 
 export const keys = {
   meta: 'meta',
-  name: (name: string) => `name/${encodeURIComponent(name)}`,
+  /** A text with half a character names no job; it must not throw. */
+  name: (name: string) => `name/${encodeURIComponent(name.replace(LONE_SURROGATE, '\ufffd'))}`,
   job: (uid: string) => `job/${uidKey(uid)}`,
   status: (uid: string) => `status/${uidKey(uid)}`,
   generation: (uid: string, generation: number) => `generation/${uidKey(uid)}/${padded(generation, 8)}`,
@@ -252,6 +256,8 @@ export const keys = {
   partsOfDue: (key: string): [uid: string, nextMs: number] => [uidOfKey(key), Number(key.split('/')[1])],
   uidOfPurge: (key: string) => uidOfKey(key),
 };
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 /** The uid at the end of a key. */
 function uidOfKey(key: string): string {

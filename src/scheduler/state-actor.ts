@@ -47,6 +47,8 @@ export interface StateOptions {
   readonly raft: () => ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
   /** Work on a leader only: scheduler and dispatcher. */
   readonly leaders: () => readonly ActorRef<LeadingMessage | EventsMessage, unknown>[];
+  /** Follows how far this server is, and which jobs are gone; perhaps on another thread, so it gets little. */
+  readonly backend: () => ActorRef<EventsMessage | Progress, unknown> | null;
   /** Whoever answers clients here: hears events on every server, and progress. */
   readonly answering: () => readonly ActorRef<EventsMessage | Progress, unknown>[];
   /** Events are hints: the simulator loses some on their way to the leader's actors. Default: all are kept. */
@@ -151,6 +153,8 @@ class StateActor implements Actor<StateMessage> {
     this.#tellProgress();
     if (events.length > 0) {
       for (const ref of this.#options.answering()) ref.send({ type: 'events', events });
+      const removals = events.filter((event) => event.type === 'job-deleted');
+      if (removals.length > 0) this.#options.backend()?.send({ type: 'events', events: removals });
       if (wasLeading) this.#tellLeaders(events);
     }
     // Another term is a change too: what happened between the two was held back until all was applied.
@@ -211,6 +215,7 @@ class StateActor implements Actor<StateMessage> {
       storageName: this.#options.storageName(),
     };
     for (const ref of this.#options.answering()) ref.send(progress);
+    this.#options.backend()?.send(progress);
   }
 }
 

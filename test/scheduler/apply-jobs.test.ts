@@ -270,7 +270,7 @@ test('logged time never goes back', () => {
   machine.node('n1');
   machine.nowMs -= MINUTE_MS;
 
-  const uid = machine.put({ schedule: '0 * * * * *' });
+  const uid = machine.put();
 
   assert.equal(machine.state.meta.loggedMs, NOON_MS);
   assert.equal(machine.job(uid).createdMs, NOON_MS);

@@ -1,0 +1,256 @@
+import type { Actor, ActorRef, AskOutcome, Reply } from '../../src/actors/actor.ts';
+import { ActorSystem } from '../../src/actors/system.ts';
+import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
+import { seededRandom } from '../../src/base/random.ts';
+import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
+import { createDispatcherActor, type DispatcherMessage } from '../../src/dispatcher/dispatcher-actor.ts';
+import type { FromNode, ToNode } from '../../src/executors/protocol.ts';
+import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus } from '../../src/raft/raft-protocol.ts';
+import { type Command, decodeCommand } from '../../src/scheduler/command.ts';
+import type { StateEvent } from '../../src/scheduler/event.ts';
+import type { Intent, Submission } from '../../src/scheduler/intent.ts';
+import { keys, type NodeRow } from '../../src/scheduler/rows.ts';
+import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from '../../src/scheduler/scheduler-actor.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../../src/scheduler/settings.ts';
+import { createStateActor, type StateMessage } from '../../src/scheduler/state-actor.ts';
+import {
+  createSubmissionActor,
+  type ForwardMessage,
+  type SubmissionMessage,
+  type SubmitAnswer,
+  type WaitAnswer,
+} from '../../src/scheduler/submission-actor.ts';
+import { Machine, makeSubmission, schedules } from './machine.ts';
+
+/** A raft of one: what is proposed is committed at once, unless a test says otherwise. */
+class StubRaft implements Actor<RaftRequest, ProposeAnswer | RaftStatus> {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  receive(message: RaftRequest, reply: Reply<ProposeAnswer | RaftStatus>): void {
+    const server = this.#server;
+    if (message.type === 'stored') server.storedIndex = message.index;
+    if (message.type !== 'propose') return;
+    const command = decodeCommand(message.data);
+    server.proposed.push(command);
+    server.proposedBytes.push(message.data.length);
+    const code = server.refuse(command, message.data.length);
+    if (code !== null) return reply({ type: 'refused', code, leader: null });
+    const index = server.nextIndex();
+    if (server.isMute) server.replies.push(reply);
+    else reply({ type: 'accepted', index, term: server.term });
+    const entry: Entry = { index, term: server.term, kind: 'command', data: message.data };
+    if (server.isHolding) server.held.push(entry);
+    else server.state.send({ type: 'committed', entries: [entry] });
+  }
+}
+
+/** The consensus side of one server, but for raft: state, scheduler, dispatcher and submission on virtual time. */
+export class Server {
+  readonly machine = new Machine();
+  readonly turns = new VirtualTurns();
+  readonly system: ActorSystem;
+  readonly state: ActorRef<StateMessage>;
+  readonly scheduler: ActorRef<SchedulerMessage, CompleteAnswer>;
+  readonly dispatcher: ActorRef<DispatcherMessage>;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  /** What the actors said, in order. */
+  readonly proposed: Command[] = [];
+  readonly proposedBytes: number[] = [];
+  readonly toNodes: { readonly node: string; readonly message: ToNode }[] = [];
+  readonly toServers: { readonly server: string; readonly message: ForwardMessage }[] = [];
+  readonly events: StateEvent[] = [];
+  readonly failures: unknown[] = [];
+  /** Entries that are appended and not committed. */
+  readonly held: Entry[] = [];
+  readonly replies: Reply<ProposeAnswer>[] = [];
+  /** Appended, and not committed until `release`. */
+  isHolding = false;
+  /** Appended, and the proposer is not told. */
+  isMute = false;
+  refuse: (command: Command, bytes: number) => Extract<ProposeAnswer, { type: 'refused' }>['code'] | null = () => null;
+  keepEvent: (event: StateEvent) => boolean = () => true;
+  storedIndex = 0;
+  term = 1;
+  #lastIndex = 0;
+
+  constructor(options: { readonly settings?: Partial<Settings> } = {}) {
+    const { machine } = this;
+    this.system = new ActorSystem({
+      thread: 'main',
+      clock: machine.clock,
+      random: seededRandom(1),
+      log: silentLog,
+      metrics: noMetrics,
+      turns: this.turns,
+      onStopProcess: (error) => this.failures.push(error),
+    });
+    const supervision = { type: 'stop-process' } as const;
+    const raft = this.system.spawn<RaftRequest, ProposeAnswer | RaftStatus>({
+      name: 'raft',
+      supervision,
+      create: () => new StubRaft(this),
+    });
+    this.state = this.system.spawn<StateMessage>({
+      name: 'state',
+      supervision,
+      create: createStateActor({
+        state: machine.state,
+        storageName: () => 'state',
+        raft: () => raft,
+        leaders: () => [this.scheduler, this.dispatcher],
+        answering: () => [this.submission],
+        keepEvent: (event) => this.keepEvent(event),
+        onApplied: (_, events) => this.events.push(...events),
+      }),
+    });
+    this.scheduler = this.system.spawn<SchedulerMessage, CompleteAnswer>({
+      name: 'scheduler',
+      supervision,
+      create: createSchedulerActor({
+        state: machine.state,
+        schedules,
+        raft,
+        genesis: { cluster: 'test', settings: { ...DEFAULT_SETTINGS, ...options.settings } },
+      }),
+    });
+    this.dispatcher = this.system.spawn<DispatcherMessage>({
+      name: 'dispatcher',
+      supervision,
+      create: createDispatcherActor({
+        node: 's1',
+        state: machine.state,
+        raft,
+        scheduler: this.scheduler,
+        toNode: (node, message) => this.toNodes.push({ node, message }),
+        toAllNodes: () => {},
+        leaseMs: 5_000,
+        marginMs: 2_000,
+      }),
+    });
+    this.submission = this.system.spawn<SubmissionMessage, SubmitAnswer | WaitAnswer>({
+      name: 'submission',
+      supervision,
+      create: createSubmissionActor({
+        node: 's1',
+        state: machine.state,
+        scheduler: this.scheduler,
+        toServer: (server, message) => this.toServers.push({ server, message }),
+      }),
+    });
+  }
+
+  nextIndex(): number {
+    this.#lastIndex = Math.max(this.#lastIndex, this.machine.state.meta.appliedIndex) + 1;
+    return this.#lastIndex;
+  }
+
+  role(role: Partial<Extract<RaftEvent, { type: 'role' }>>): void {
+    this.state.send({ type: 'role', role: 'follower', leader: null, isReady: false, term: this.term, ...role });
+    this.settle();
+  }
+
+  lead(): void {
+    this.term += 1;
+    this.role({ role: 'leader', leader: 's1', isReady: true });
+    this.advance(0);
+  }
+
+  /** What was held back is committed. */
+  release(): void {
+    this.isHolding = false;
+    const entries = this.held.splice(0);
+    if (entries.length > 0) this.state.send({ type: 'committed', entries });
+    this.settle();
+  }
+
+  /** What was held back never gets committed: another leader wrote over it. */
+  lose(): void {
+    this.isHolding = false;
+    this.#lastIndex -= this.held.splice(0).length;
+  }
+
+  settle(): void {
+    this.turns.runAll();
+    const [failure] = this.failures;
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Time passes; `beating` nodes say that they live every half second. */
+  advance(delayMs: number, beating: readonly string[] = []): void {
+    const { clock } = this.machine;
+    const untilMs = clock.monotonic() + delayMs;
+    let beatMs = clock.monotonic();
+    this.settle();
+    for (;;) {
+      const nextMs = Math.min(clock.nextDueMs ?? Number.POSITIVE_INFINITY, beating.length > 0 ? beatMs : Number.POSITIVE_INFINITY);
+      if (nextMs > untilMs) break;
+      if (beating.length > 0 && nextMs === beatMs) {
+        clock.advance(Math.max(0, beatMs - clock.monotonic()));
+        for (const node of beating) this.beat(node);
+        beatMs += 500;
+      } else clock.runNext();
+      this.settle();
+    }
+    clock.advance(untilMs - clock.monotonic());
+    this.settle();
+  }
+
+  hello(node: string, changes: { readonly boot?: number; readonly slots?: number; readonly tags?: Record<string, string> } = {}): void {
+    const { boot = 1, slots = 8, tags = {} } = changes;
+    this.from({ type: 'hello', node, boot, name: node, isServer: false, tags, slots, version: '', address: '' });
+    this.advance(0);
+  }
+
+  beat(node: string): void {
+    const row = this.node(node);
+    if (row === undefined) return;
+    const { boot, session } = row;
+    this.from({ type: 'heartbeat', node, boot, session, running: 0, outbox: 0 });
+  }
+
+  from(message: FromNode): void {
+    this.dispatcher.send({ type: 'from-node', message });
+    this.settle();
+  }
+
+  node(node: string): NodeRow | undefined {
+    return this.machine.state.get<NodeRow>(keys.node(node));
+  }
+
+  /** What came of it so far; one array per call. */
+  submit(intent: Intent, requestId = this.machine.nextRequest(), changes: Partial<Submission> = {}): (SubmitAnswer | WaitAnswer)[] {
+    const answers: (SubmitAnswer | WaitAnswer)[] = [];
+    const submission = makeSubmission(intent, requestId, changes);
+    this.submission.ask({ type: 'submit', submission }, 60_000, taking(answers));
+    this.settle();
+    return answers;
+  }
+
+  waitRun(run: string): (SubmitAnswer | WaitAnswer)[] {
+    const answers: (SubmitAnswer | WaitAnswer)[] = [];
+    this.submission.ask({ type: 'wait-run', run, timeoutMs: 60_000 }, 60_000, taking(answers));
+    this.settle();
+    return answers;
+  }
+
+  commands<Type extends Command['type']>(type: Type): Extract<Command, { type: Type }>[] {
+    return this.proposed.filter((command): command is Extract<Command, { type: Type }> => command.type === type);
+  }
+
+  /** What one node was told, of one kind. */
+  told<Type extends ToNode['type']>(node: string, type: Type): Extract<ToNode, { type: Type }>[] {
+    return this.toNodes.flatMap((sent) =>
+      sent.node === node && sent.message.type === type ? [sent.message as Extract<ToNode, { type: Type }>] : [],
+    );
+  }
+}
+
+function taking<Answer>(answers: Answer[]): (outcome: AskOutcome<Answer>) => void {
+  return (outcome) => {
+    if (outcome.type === 'answer') answers.push(outcome.answer);
+  };
+}

@@ -1,0 +1,149 @@
+/**
+ * Mistakes that are planted into a built copy, to prove that the simulation sees them. Each is one small change of the
+ * compiled text; `find` must stand in its file exactly once.
+ */
+export interface Mistake {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+  /** Caught within so many seeds, from 1. */
+  readonly seedsMax: number;
+}
+
+export const MISTAKES: readonly Mistake[] = [
+  {
+    name: 'a vote leaves before it is durable',
+    file: 'raft/election.js',
+    find: 'state.sendAfterAppend(reply);',
+    replace: 'state.send(reply);',
+    seedsMax: 3,
+  },
+  {
+    name: 'entries are acknowledged before they are durable',
+    file: 'raft/follower.js',
+    find: "state.sendAfterAppend({ type: 'append-answer'",
+    replace: "state.send({ type: 'append-answer'",
+    seedsMax: 3,
+  },
+  {
+    name: 'the vote is forgotten on stepping down',
+    file: 'raft/state.js',
+    find: 'this.leader = null;\n        this.electionElapsed = 0;',
+    replace: 'this.leader = null;\n        this.vote = null;\n        this.electionElapsed = 0;',
+    seedsMax: 60,
+  },
+  {
+    name: 'a leader commits what it alone has',
+    file: 'raft/quorum.js',
+    find: 'sorted[majority(sorted.length) - 1]',
+    replace: 'sorted[0]',
+    seedsMax: 3,
+  },
+  {
+    name: 'an entry of an earlier term is committed by counting',
+    file: 'raft/replication.js',
+    find: ' || log.term(index) !== state.term',
+    replace: '',
+    seedsMax: 200,
+  },
+  {
+    name: 'a late append cuts what a later one brought',
+    file: 'raft/log.js',
+    find: 'if (fresh !== -1)\n            this.#truncateAndAppend(fresh === 0 ? entries : entries.slice(fresh));',
+    replace: 'this.#truncateAndAppend(entries);',
+    seedsMax: 60,
+  },
+  {
+    name: 'a fire need not continue the chain',
+    file: 'scheduler/apply-fires.js',
+    find: 'item.previousMs === status.cursorMs &&',
+    replace: '',
+    seedsMax: 60,
+  },
+  {
+    name: 'of several instants that are due only the newest fires',
+    file: 'scheduler/chain.js',
+    find: 'return link(row, source, plan.items);',
+    replace: 'return link(row, source, plan.items.slice(-1));',
+    seedsMax: 5,
+  },
+  {
+    name: 'a job that is disabled fires if nobody has heard of it',
+    file: 'scheduler/chain.js',
+    find: 'if (row.job.disabled)\n        return [];',
+    replace: '',
+    seedsMax: 40,
+  },
+  {
+    name: 'a call is acknowledged before it is committed',
+    file: 'scheduler/submission-actor.js',
+    find: 'pending.wasTaken = true;\n                return;',
+    replace:
+      "pending.wasTaken = true;\n                return this.#finish(scope, { type: 'done', result: { type: 'settings', settings: {} }, index: 0 });",
+    seedsMax: 3,
+  },
+  {
+    name: 'a repeat is answered before this server has applied the first call',
+    file: 'scheduler/submission-actor.js',
+    find: 'if (index <= appliedIndex)',
+    replace: 'if (index >= 0)',
+    seedsMax: 20,
+  },
+  {
+    name: 'request ids are not looked up',
+    file: 'scheduler/requests.js',
+    find: 'if (row === undefined)\n        return undefined;\n    if (row.bodyHash',
+    replace: 'return undefined;\n    if (row.bodyHash',
+    seedsMax: 5,
+  },
+  {
+    name: 'an attempt starts before its mark is durable',
+    file: 'executors/executor-actor.js',
+    find: 'this.#marksNext.push(held);',
+    replace: 'this.#startMarked(held);',
+    seedsMax: 40,
+  },
+  {
+    name: 'a finish is sent once and forgotten',
+    file: 'executors/outbox.js',
+    find: 'entry.nextFinishMs = nowMs + entry.finishDelayMs;',
+    replace: 'entry.acknowledged = true;',
+    seedsMax: 10,
+  },
+  {
+    name: 'what a node may not have heard is not said again',
+    file: 'dispatcher/dispatcher-actor.js',
+    find: 'this.#repeatOpen(found);',
+    replace: '',
+    seedsMax: 10,
+  },
+  {
+    name: 'waits whose event was lost are not found by the sweep',
+    file: 'scheduler/scheduler-actor.js',
+    find: 'this.#waiting.keep(',
+    replace: '((..._ignored) => {})(',
+    seedsMax: 20,
+  },
+  {
+    name: 'a silent node is given up before its lease is over',
+    file: 'dispatcher/pulse.js',
+    find: '> this.#limits.downMs',
+    replace: '> 1_500',
+    seedsMax: 40,
+  },
+  {
+    name: 'a beacon carries the leader’s own count of terms',
+    file: 'dispatcher/dispatcher-actor.js',
+    find: 'this.#term = term;',
+    replace: 'this.#term += isLeading ? 1 : 0;',
+    seedsMax: 60,
+  },
+  {
+    name: 'the state of one server depends on who it is',
+    file: 'scheduler/apply-runs.js',
+    find: 'state.delete(keys.open(finish.execution));',
+    replace: "if (Math.random() > 0.01) state.delete(keys.open(finish.execution));",
+    seedsMax: 5,
+  },
+];
