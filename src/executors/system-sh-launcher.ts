@@ -1,6 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { constants as osConstants, setPriority, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -59,7 +69,7 @@ export class ShLauncher implements Launcher {
     const helper = line === null ? null : (this.#idle.pop() ?? this.#newHelper());
     const counted = this.#count(listener);
     if (line === null || helper === null) return this.#fallback.launch(command, counted);
-    helper.run(line, counted);
+    helper.run({ line, listener: counted, orElse: () => this.#fallback.launch(command, counted) });
   }
 
   close(): void {
@@ -86,6 +96,8 @@ export class ShLauncher implements Launcher {
   #newHelper(): Helper | null {
     if (this.#all.size >= HELPERS_MAX) return null;
     this.#fifos += 1;
+    // Whoever tidies up temporary files may have taken it.
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     const helper = new Helper(join(this.#directory, `output-${this.#fifos}`), this.#baseEnvironment, {
       idle: () => this.#idle.push(helper),
       gone: () => {
@@ -127,9 +139,15 @@ export class ShLauncher implements Launcher {
   }
 }
 
+/** What a helper is to start; `orElse` where it finds that it cannot, before anything has started. */
+interface Order {
+  readonly line: string;
+  readonly listener: LaunchListener;
+  readonly orElse: () => void;
+}
+
 interface Current {
   readonly listener: LaunchListener;
-  readonly line: string;
   readonly readEnd: number;
   pid: number;
   socket: Socket | null;
@@ -146,7 +164,7 @@ class Helper {
   #isReady = false;
   #isGivenUp = false;
   #current: Current | null = null;
-  #waiting: { readonly line: string; readonly listener: LaunchListener } | null = null;
+  #waiting: Order | null = null;
   #rest = '';
 
   constructor(
@@ -176,16 +194,32 @@ class Helper {
     }
   }
 
-  run(line: string, listener: LaunchListener): void {
+  run(order: Order): void {
     if (!this.#isReady) {
-      this.#waiting = { line, listener };
+      this.#waiting = order;
       return;
     }
+    try {
+      this.#order(order);
+    } catch {
+      // Its files were taken away; nothing has started yet.
+      this.#current = null;
+      this.#giveUp();
+      order.orElse();
+    }
+  }
+
+  #order({ line, listener }: Order): void {
     const readEnd = openSync(this.#fifo, constants.O_RDONLY | constants.O_NONBLOCK);
-    this.#current = { listener, line, readEnd, pid: 0, socket: null, hasExited: false, wasSignalled: false };
     // In the foreground: a shell starts background children with SIGINT ignored. So it has to find its own pid.
     const script = `(set -- /proc/self/task/*;echo "p \${1##*/}">&3;exec 3>&-;${line}) </dev/null >${quote(this.#fifo)} 2>&1;echo "s $?">&3\n`;
-    writeFileSync(`${this.#fifo}.run`, script, { mode: 0o600 });
+    try {
+      writeFileSync(`${this.#fifo}.run`, script, { mode: 0o600 });
+    } catch (error) {
+      closeSync(readEnd);
+      throw error;
+    }
+    this.#current = { listener, readEnd, pid: 0, socket: null, hasExited: false, wasSignalled: false };
     this.#process.stdin?.write('\n');
   }
 
@@ -204,7 +238,7 @@ class Helper {
       this.#isReady = true;
       const waiting = this.#waiting;
       this.#waiting = null;
-      if (waiting !== null) this.run(waiting.line, waiting.listener);
+      if (waiting !== null) this.run(waiting);
       return;
     }
     const current = this.#current;
@@ -236,7 +270,8 @@ class Helper {
       return this.#callbacks.idle();
     }
     const signalName = nameOfSignal(status - 128);
-    const isSignal = signalName !== null && (current.wasSignalled || SILENT_SIGNALS.has(signalName));
+    // Of INT and PIPE the shell says nothing: those show as 130 and 141, as they do in a terminal.
+    const isSignal = signalName !== null && current.wasSignalled;
     current.listener.exited(isSignal ? null : status, isSignal ? signalName : null);
     this.#becomeIdle(current);
   }
@@ -261,12 +296,14 @@ class Helper {
   #onGone(): void {
     this.#callbacks.gone();
     this.#removeFiles();
-    const { listener } = this.#waiting ?? this.#current ?? { listener: null };
+    const waiting = this.#waiting;
     const current = this.#current;
     this.#waiting = null;
-    if (listener === null || current?.hasExited === true) return;
-    if (current === null || current.socket === null) {
-      if (current !== null) closeSync(current.readEnd);
+    if (waiting !== null) return waiting.orElse();
+    if (current === null || current.hasExited) return;
+    const { listener } = current;
+    if (current.socket === null) {
+      closeSync(current.readEnd);
       return listener.failed('shell: the shell that starts processes has died');
     }
     // Its child has lost who waits for it, so it cannot be told from one that was killed: it is.
@@ -275,9 +312,6 @@ class Helper {
     listener.exited(null, 'SIGKILL');
   }
 }
-
-/** Of these the shell says nothing. */
-const SILENT_SIGNALS: ReadonlySet<string> = new Set(['SIGINT', 'SIGPIPE']);
 
 function nameOfSignal(number: number): string | null {
   const found = Object.entries(osConstants.signals).find(([, value]) => value === number);

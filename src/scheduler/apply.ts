@@ -33,17 +33,17 @@ export function apply(
   }
   const repeated = repeatedAnswer(state, request);
   if (repeated !== undefined) {
-    applying.events.push({ type: 'answered', scope: request.scope, result: repeated, isStale: false });
+    applying.events.push({ type: 'answered', ...request, result: repeated, isStale: false });
     return applying.events;
   }
   try {
     const { result, answer } = applyRequest(applying, command);
     if (answer !== null) keepAnswer(applying, request, answer);
-    applying.events.push({ type: 'answered', scope: request.scope, result, isStale: false });
+    applying.events.push({ type: 'answered', ...request, result, isStale: false });
   } catch (error) {
     // Thrown before anything was changed, by every server alike.
     if (!(error instanceof StaleCommand)) throw error;
-    applying.events.push({ type: 'answered', scope: request.scope, result: STALE, isStale: true });
+    applying.events.push({ type: 'answered', ...request, result: STALE, isStale: true });
   }
   return applying.events;
 }

@@ -14,10 +14,12 @@ import { type JobRow, keys, type NameRow } from './rows.ts';
 import type { State } from './state.ts';
 
 export type Completed =
-  | { readonly type: 'command'; readonly command: Command; readonly targets: readonly Target[] }
+  | { readonly type: 'command'; readonly command: ClientCommand; readonly targets: readonly Target[] }
   | { readonly type: 'result'; readonly result: Result }
   /** Too much is due for the job just now; a moment later it has fired. */
   | { readonly type: 'later' };
+
+export type ClientCommand = Extract<Command, { readonly request: RequestKey }>;
 
 export interface Completing {
   readonly state: State;
@@ -25,6 +27,8 @@ export interface Completing {
   readonly roster: Roster;
   readonly random: Random;
   readonly nowMs: number;
+  /** Every node that lives has been heard: that none matches is no news of the moment. */
+  readonly isSettled: boolean;
 }
 
 export function complete(completing: Completing, submission: Submission): Completed {
@@ -85,9 +89,10 @@ function completeToggle(completing: Completing, request: RequestKey, row: JobRow
 }
 
 function completeRun(completing: Completing, request: RequestKey, requestId: string, row: JobRow): Completed {
-  const { state, roster, random, nowMs } = completing;
+  const { state, roster, random, nowMs, isSettled } = completing;
   const placed = roster.place(row.job, state.meta.settings.defaultTargets, random);
   if (placed.type === 'no-target') {
+    if (!isSettled) return { type: 'later' };
     return refused(`job '${row.job.name}': no live node matches its tags ${JSON.stringify(row.job.tags ?? {})}`);
   }
   const targets = placed.type === 'placed' ? placed.targets : [];
@@ -106,6 +111,6 @@ function refused(message: string): Completed {
   return { type: 'result', result: { type: 'refused', code: 'not-found', message } };
 }
 
-function command(command: Command, targets: readonly Target[] = []): Completed {
+function command(command: ClientCommand, targets: readonly Target[] = []): Completed {
   return { type: 'command', command, targets };
 }

@@ -19,6 +19,11 @@ export class Reservations {
     return this.#held.has(about);
   }
 
+  /** When it was held, monotonic; -Infinity if it is not. */
+  sinceMs(about: string): number {
+    return this.#held.get(about)?.sinceMs ?? Number.NEGATIVE_INFINITY;
+  }
+
   hold(about: string, targets: readonly Target[], nowMs: number): void {
     this.release(about);
     this.#roster.reserve(targets);

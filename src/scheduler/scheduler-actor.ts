@@ -23,7 +23,7 @@ import type { StateEvent } from './event.ts';
 import type { Result, Submission } from './intent.ts';
 import { Reservations } from './reservations.ts';
 import { Roster } from './roster.ts';
-import { keys, type NodeRow, type StatusRow, type WaitRow } from './rows.ts';
+import { type JobRow, keys, type NodeRow, type StatusRow, type WaitRow } from './rows.ts';
 import type { Settings } from './settings.ts';
 import type { State } from './state.ts';
 import { scanAll } from './state-scan.ts';
@@ -62,7 +62,6 @@ interface Found {
   readonly waits: ReadonlyMap<string, WaitRow>;
   readonly due: readonly (readonly [string, number])[];
   readonly purges: readonly string[];
-  readonly horizonMs: number;
 }
 
 const SWEEP_MS = 5_000;
@@ -72,7 +71,14 @@ const HORIZON_MS = 10_000;
 const SETTLE_MS = 1_500;
 const TARGETS_PER_COMMAND = 1_000;
 const ITEMS_PER_COMMAND = 500;
+/** Placements tried for those who wait in one look, and waits passed in all; a later look goes on behind them. */
 const WAITS_PER_LOOK = 1_000;
+const WAITS_PASSED_PER_LOOK = 10_000;
+const NEXT_WAITS_MS = 250;
+/** A job whose instant this server's rules do not find is looked at again so much later. */
+const NOTHING_DUE_MS = 1_000;
+/** A call that was proposed so recently is not proposed again. */
+const CALL_IN_FLIGHT_MS = 2_500;
 const PROPOSE_MS = 5_000;
 const NOISY_LINES_PER_MINUTE = 20;
 /** Node's timers hold at most 2^31 ms; nothing is looked at less often than a sweep. */
@@ -146,15 +152,20 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     this.#waiting.clear();
     this.#roster.clear();
     this.#reservations.clear();
-    for (const reply of this.#replies.values()) reply({ type: 'refused', code: 'not-leader' });
+    // Raft has not said whether it took them: they may still be committed.
+    for (const reply of this.#replies.values()) reply({ type: 'proposed' });
     this.#replies.clear();
     if (!isLeading) return;
     this.#leadingSinceMs = this.#context.clock.monotonic();
-    if (this.#options.state.meta.cluster === '') {
-      const { cluster, settings } = this.#options.genesis;
-      this.#propose('genesis', { type: 'genesis', nowMs: this.#nowMs(), cluster, settings }, 'internal');
-    }
+    this.#proposeGenesis();
     this.#sweep(this.#epoch);
+  }
+
+  #proposeGenesis(): void {
+    if (this.#options.state.meta.cluster !== '' || this.#reservations.has('genesis')) return;
+    this.#reservations.hold('genesis', [], this.#context.clock.monotonic());
+    const { cluster, settings } = this.#options.genesis;
+    this.#propose('genesis', { type: 'genesis', nowMs: this.#nowMs(), cluster, settings }, 'internal');
   }
 
   #hear(events: readonly StateEvent[]): void {
@@ -186,6 +197,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
         this.#reservations.release(event.uid);
         return this.#due.move(event.uid, null);
       case 'waiting':
+        // It comes again for an assignment that could not be made.
+        this.#reservations.release(keys.wait(event.wait.run, event.wait.ordinal));
         return this.#waiting.add(event.wait);
       case 'wait-ended':
         this.#reservations.release(keys.wait(event.run, event.ordinal));
@@ -260,47 +273,71 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       if (row === undefined || this.#reservations.has(uid)) continue;
       const planned = dueItems(schedules, row, statusRow(state, uid), nowMs);
       if (planned.length === 0) {
-        this.#due.move(uid, statusRow(state, uid).nextMs);
+        const { nextMs } = statusRow(state, uid);
+        // Written by a server with other zone data, say: never a reason to spin.
+        this.#due.move(uid, nextMs === null ? null : Math.max(nextMs, nowMs + NOTHING_DUE_MS));
         continue;
       }
-      const placed = planned.map((item) => (item.plan === 'run' ? { ...item, targets: this.#place(uid) } : item));
-      if (items.length + placed.length > ITEMS_PER_COMMAND || targets > TARGETS_PER_COMMAND) flush();
-      this.#reservations.hold(
-        uid,
-        placed.flatMap((item) => item.targets),
-        this.#context.clock.monotonic(),
-      );
+      const placed = this.#placeLinks(row, planned);
+      const placedTargets = placed.reduce((sum, item) => sum + item.targets.length, 0);
+      if (items.length + placed.length > ITEMS_PER_COMMAND || targets + placedTargets > TARGETS_PER_COMMAND) flush();
       uids.push(uid);
       items.push(...placed);
-      targets += placed.reduce((sum, item) => sum + item.targets.length, 0);
+      targets += placedTargets;
     }
     flush();
   }
 
-  #place(uid: string): readonly Target[] {
-    const row = jobRow(this.#options.state, uid);
-    if (row === undefined) return [];
-    const placed = this.#roster.place(row.job, this.#options.state.meta.settings.defaultTargets, this.#context.random);
-    return placed.type === 'placed' ? placed.targets : [];
+  /** A job's next links with their targets: as many as fit one command, the rest follows with the next. */
+  #placeLinks({ uid, job }: JobRow, planned: readonly FireItem[]): readonly FireItem[] {
+    const { defaultTargets } = this.#options.state.meta.settings;
+    const links: FireItem[] = [];
+    let targets: readonly Target[] = [];
+    for (const item of planned) {
+      const placed = item.plan === 'run' ? this.#roster.place(job, defaultTargets, this.#context.random) : null;
+      const chosen = placed?.type === 'placed' ? placed.targets : [];
+      if (links.length > 0 && targets.length + chosen.length > TARGETS_PER_COMMAND) break;
+      links.push({ ...item, targets: chosen });
+      targets = [...targets, ...chosen];
+      // At once: the next link must not count on the same slots.
+      this.#reservations.hold(uid, targets, this.#context.clock.monotonic());
+    }
+    return links;
   }
 
   #placeWaiting(nowMs: number): void {
     const { state } = this.#options;
+    const { defaultTargets } = state.meta.settings;
     const items: { run: string; ordinal: number | null; targets: readonly Target[] }[] = [];
-    let looked = 0;
+    let targets = 0;
+    const passed: string[] = [];
+    /** Jobs, with the node that must try again, for which there is no place now: the same for all their waits. */
+    const hopeless = new Set<string>();
     for (const wait of this.#waiting.ready(nowMs)) {
-      if (!this.#roster.hasFreeSlot || looked >= WAITS_PER_LOOK || items.length >= ITEMS_PER_COMMAND) break;
-      looked += 1;
+      if (!this.#roster.hasFreeSlot || items.length >= ITEMS_PER_COMMAND) break;
+      if (hopeless.size >= WAITS_PER_LOOK || passed.length >= WAITS_PASSED_PER_LOOK) {
+        // Those behind them must get their turn.
+        this.#waiting.postpone(passed);
+        this.#wake(nowMs + NEXT_WAITS_MS);
+        break;
+      }
       const key = keys.wait(wait.run, wait.ordinal);
+      passed.push(key);
       if (this.#reservations.has(key)) continue;
       const row = jobRow(state, uidOfRun(wait.run));
       if (row === undefined) continue;
-      const { defaultTargets } = state.meta.settings;
+      const about = `${row.uid} ${wait.ordinal === null ? '' : (wait.node ?? 'any')}`;
+      if (hopeless.has(about)) continue;
       const placed =
         wait.ordinal === null
           ? this.#roster.place(row.job, defaultTargets, this.#context.random)
           : this.#roster.placeOne(row.job, wait.node, this.#context.random);
-      if (placed.type !== 'placed') continue;
+      if (placed.type !== 'placed') {
+        hopeless.add(about);
+        continue;
+      }
+      if (items.length > 0 && targets + placed.targets.length > TARGETS_PER_COMMAND) break;
+      targets += placed.targets.length;
       this.#reservations.hold(key, placed.targets, this.#context.clock.monotonic());
       items.push({ run: wait.run, ordinal: wait.ordinal, targets: placed.targets });
     }
@@ -312,11 +349,10 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   }
 
   #expireWaiting(nowMs: number): void {
-    const settled = this.#context.clock.monotonic() - this.#leadingSinceMs >= SETTLE_MS;
     const over = this.#waiting.expired(nowMs, ITEMS_PER_COMMAND);
     if (over.length === 0) return;
     for (const wait of over) this.#waiting.expireAgain(wait, nowMs + SETTLE_MS);
-    if (!settled) return;
+    if (!this.#isSettled) return;
     const waits = over.map(({ run, ordinal }) => ({ run, ordinal }));
     this.#propose('expire', { type: 'expire', nowMs, waits }, 'internal');
   }
@@ -324,18 +360,32 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   #complete(submission: Submission, reply: Reply<CompleteAnswer>): void {
     if (!this.#isLeading) return reply({ type: 'refused', code: 'not-leader' });
     const { state, schedules } = this.#options;
+    // What the cluster's settings are is not known yet.
+    if (state.meta.cluster === '') return reply({ type: 'later' });
     const completed: Completed = complete(
-      { state, schedules, roster: this.#roster, random: this.#context.random, nowMs: this.#nowMs() },
+      {
+        state,
+        schedules,
+        roster: this.#roster,
+        random: this.#context.random,
+        nowMs: this.#nowMs(),
+        isSettled: this.#isSettled,
+      },
       submission,
     );
     if (completed.type === 'later') return reply(completed);
     if (completed.type === 'result') return reply({ ...completed, index: state.meta.appliedIndex });
     const { command, targets } = completed;
-    if ('request' in command) {
-      this.#reservations.hold(command.request.scope, targets, this.#context.clock.monotonic());
-    }
-    const key = this.#propose('request' in command ? command.request.scope : command.type, command, 'client');
-    this.#replies.set(key, reply);
+    const nowMs = this.#context.clock.monotonic();
+    const { scope } = command.request;
+    if (nowMs - this.#reservations.sinceMs(scope) < CALL_IN_FLIGHT_MS) return reply({ type: 'proposed' });
+    this.#reservations.hold(scope, targets, nowMs);
+    this.#replies.set(this.#propose(scope, command, 'client'), reply);
+  }
+
+  /** Every node that lives has had the time to be heard. */
+  get #isSettled(): boolean {
+    return this.#context.clock.monotonic() - this.#leadingSinceMs >= SETTLE_MS;
   }
 
   #proposeFor(held: readonly string[], command: Command): void {
@@ -370,14 +420,26 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       if (status !== undefined) this.#due.move(held, status.nextMs);
     }
     this.#reservations.forget(key);
-    const code = outcome.type === 'answer' && outcome.answer.type === 'refused' ? outcome.answer.code : 'overloaded';
-    reply?.({ type: 'refused', code });
+    reply?.(this.#refusal(outcome));
     if (this.#isLeading) this.#wake(this.#nowMs() + 50);
+  }
+
+  #refusal(outcome: AskOutcome<ProposeAnswer | RaftStatus>): CompleteAnswer {
+    if (outcome.type === 'failed') {
+      // Raft did not say in time: it may have taken it.
+      return outcome.code === 'mailbox-full' ? { type: 'refused', code: 'overloaded' } : { type: 'proposed' };
+    }
+    const code = outcome.answer.type === 'refused' ? outcome.answer.code : 'overloaded';
+    if (code !== 'too-large') return { type: 'refused', code };
+    const message = 'the call is larger than an entry of the log may be: make the job smaller';
+    return { type: 'result', result: { type: 'refused', code, message }, index: this.#options.state.meta.appliedIndex };
   }
 
   #sweep(epoch: number): void {
     if (epoch !== this.#epoch || !this.#isLeading) return;
     const horizonMs = this.#nowMs() + HORIZON_MS;
+    // From now on, so that what is moved into the new stretch while the sweep reads is not lost to both.
+    this.#due.horizonMs = horizonMs;
     this.#touched = new Set();
     scanFound(this.#options.state, horizonMs, (error, found) => {
       this.#context.self.send({ type: 'swept', epoch, found, error: error?.message ?? null });
@@ -393,9 +455,9 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     for (const row of found.nodes) this.#roster.register(row);
     this.#roster.keepOpen(found.open, touched);
     this.#waiting.keep(found.waits, touched);
-    this.#due.horizonMs = found.horizonMs;
     for (const [uid, nextMs] of found.due) if (!touched.has(uid)) this.#due.move(uid, nextMs);
     this.#reservations.releaseOlderThan(this.#context.clock.monotonic() - SWEEP_MS);
+    this.#proposeGenesis();
     for (const uid of found.purges) {
       this.#propose(`purge/${uid}`, { type: 'purge', nowMs: this.#nowMs(), uid }, 'internal');
     }
@@ -448,7 +510,7 @@ function scanFound(state: State, horizonMs: number, done: (error: Error | null, 
       else if (row.type === 'purge') purges.push(keys.uidOfPurge(key));
       else if (row.type === 'due') due.push(keys.partsOfDue(key));
     },
-    (error) => done(error, { nodes, open, waits, due, purges, horizonMs }),
+    (error) => done(error, { nodes, open, waits, due, purges }),
   );
 }
 

@@ -94,6 +94,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   readonly #early = new Map<string, { readonly result: Result; readonly index: number }>();
   readonly #watchers: Watchers;
   #leader: string | null = null;
+  /** Changes when a snapshot is installed. */
+  #storageName = '';
   #isBeating = false;
 
   constructor(options: SubmissionOptions, context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>) {
@@ -204,7 +206,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   #hear(event: StateEvent): void {
     if (event.type === 'answered') {
       const pending = this.#pending.get(event.scope);
-      if (pending === undefined) return;
+      // Another server's call may have the same request id and another body: this one gets an answer of its own.
+      if (pending === undefined || pending.bodyHash !== event.bodyHash) return;
       if (event.isStale) return this.#send(event.scope, pending);
       return this.#finish(event.scope, {
         type: 'done',
@@ -254,6 +257,11 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
 
   #follow(progress: Progress): void {
     this.#finishEarly();
+    if (progress.storageName !== this.#storageName) {
+      this.#storageName = progress.storageName;
+      // A snapshot brought what happened meanwhile, without events.
+      this.#watchers.tellEnded((run) => this.#finishedRun(run));
+    }
     const leader = progress.leader === this.#options.node && !progress.isReady ? null : progress.leader;
     if (leader === this.#leader) return;
     this.#leader = leader;
@@ -291,6 +299,8 @@ const REUSED: Result = {
   message: 'this request id is in use with another body: use a new id for a new request',
 };
 
+/** A question that was not answered in time may have been heard: the call's fate is unknown. */
 function answerOf(outcome: AskOutcome<CompleteAnswer>): CompleteAnswer {
-  return outcome.type === 'answer' ? outcome.answer : { type: 'refused', code: 'overloaded' };
+  if (outcome.type === 'answer') return outcome.answer;
+  return outcome.code === 'mailbox-full' ? { type: 'refused', code: 'overloaded' } : { type: 'proposed' };
 }

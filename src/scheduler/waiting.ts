@@ -20,7 +20,10 @@ export class Waiting {
 
   add(wait: WaitRow): void {
     const key = keys.wait(wait.run, wait.ordinal);
-    if (this.#waits.has(key)) return;
+    const known = this.#waits.get(key);
+    if (known?.attempt === wait.attempt && known.fromMs === wait.fromMs) return;
+    // The end of an earlier wait of the same target was not heard.
+    this.#ready.delete(key);
     this.#waits.set(key, wait);
     if (wait.fromMs === 0) this.#ready.add(key);
     else this.#starts.push({ key, atMs: wait.fromMs });
@@ -44,9 +47,15 @@ export class Waiting {
   *ready(nowMs: number): Iterable<WaitRow> {
     for (let first = this.#starts.peek(); first !== undefined && first.atMs <= nowMs; first = this.#starts.peek()) {
       this.#starts.pop();
-      if (this.#waits.has(first.key)) this.#ready.add(first.key);
+      // Of an earlier wait, perhaps: this one may begin later.
+      if ((this.#waits.get(first.key)?.fromMs ?? Number.POSITIVE_INFINITY) <= nowMs) this.#ready.add(first.key);
     }
     for (const key of this.#ready) yield this.#waits.get(key) as WaitRow;
+  }
+
+  /** Puts these behind all others that may be placed. */
+  postpone(waits: readonly string[]): void {
+    for (const key of waits) if (this.#ready.delete(key)) this.#ready.add(key);
   }
 
   /** Those whose time is over, at most so many; they stay until an entry has ended them. */
@@ -57,7 +66,7 @@ export class Waiting {
       if (first === undefined || first.atMs > nowMs) break;
       this.#ends.pop();
       const wait = this.#waits.get(first.key);
-      if (wait !== undefined) over.push(wait);
+      if (wait !== undefined && wait.untilMs <= nowMs) over.push(wait);
     }
     return over;
   }

@@ -1,4 +1,5 @@
 /** Who waits for which run to end. Bounded; a wait that is over is forgotten. */
+import { isFinished } from '../jobs/run.ts';
 import type { FinishedRun } from './intent.ts';
 
 interface Watcher {
@@ -39,6 +40,14 @@ export class Watchers {
   /** Nobody will know these runs any more. */
   tellJob(uid: string): void {
     for (const run of this.#byRun.keys()) if (run.startsWith(`${uid}-`)) this.tell(run, () => null);
+  }
+
+  /** For all runs at once: those that have ended, and those that nobody knows any more. */
+  tellEnded(read: (run: string) => FinishedRun | undefined): void {
+    for (const run of this.#byRun.keys()) {
+      const known = read(run);
+      if (known === undefined || isFinished(known.run.state)) this.tell(run, () => known ?? null);
+    }
   }
 
   dropOverdue(nowMs: number): void {

@@ -103,7 +103,7 @@ export class Machine {
   }
 
   apply(command: Command): readonly StateEvent[] {
-    this.log.push(encodeCommand(command));
+    this.log[this.state.meta.appliedIndex] = encodeCommand(command);
     return this.replayNext();
   }
 
@@ -125,7 +125,7 @@ export class Machine {
   completed(intent: Intent, requestId = this.nextRequest()) {
     const { state, roster, nowMs } = this;
     const random = this.#random;
-    return complete({ state, schedules, roster, random, nowMs }, makeSubmission(intent, requestId));
+    return complete({ state, schedules, roster, random, nowMs, isSettled: true }, makeSubmission(intent, requestId));
   }
 
   submit(intent: Intent, requestId = this.nextRequest()): Result {

@@ -74,6 +74,7 @@ export class Server {
   refuse: (command: Command, bytes: number) => Extract<ProposeAnswer, { type: 'refused' }>['code'] | null = () => null;
   keepEvent: (event: StateEvent) => boolean = () => true;
   storedIndex = 0;
+  storageName = 'state';
   term = 1;
   #lastIndex = 0;
 
@@ -99,9 +100,10 @@ export class Server {
       supervision,
       create: createStateActor({
         state: machine.state,
-        storageName: () => 'state',
+        storageName: () => this.storageName,
         raft: () => raft,
         leaders: () => [this.scheduler, this.dispatcher],
+        backend: () => null,
         answering: () => [this.submission],
         keepEvent: (event) => this.keepEvent(event),
         onApplied: (_, events) => this.events.push(...events),

@@ -68,8 +68,8 @@ export class Invariants {
     return this.history.length;
   }
 
-  get highestTerm(): number {
-    return Math.max(0, ...this.#leaders.keys());
+  get elections(): number {
+    return this.#leaders.size;
   }
 
   elected(node: SimNode, term: number): void {

@@ -52,8 +52,8 @@ function tellFailure({ failure, seed }: SimulationReport): void {
   console.log(`replay: npm run sim -- --seeds 1 --from ${seed}${events === EVENTS_DEFAULT ? '' : ` --events ${events}`}\n`);
 }
 
-function tellProgress({ seed, virtualMs, entries, starts, terms, digest }: SimulationReport): void {
-  const run = `${(virtualMs / 1000).toFixed(0)} s, ${entries} entries, ${starts} starts, ${terms} terms, trace ${digest}`;
+function tellProgress({ seed, virtualMs, entries, starts, elections, digest }: SimulationReport): void {
+  const run = `${(virtualMs / 1000).toFixed(0)} s, ${entries} entries, ${starts} starts, ${elections} elections, trace ${digest}`;
   const line = `seed ${seed}: ${run}; ${done}/${seeds}, ${rate()}`;
   process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 }

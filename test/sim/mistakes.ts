@@ -29,8 +29,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'the vote is forgotten on stepping down',
     file: 'raft/state.js',
-    find: 'this.leader = null;\n        this.electionElapsed = 0;',
-    replace: 'this.leader = null;\n        this.vote = null;\n        this.electionElapsed = 0;',
+    find: "this.#reset(term);\n        this.role = 'follower';",
+    replace: "this.#reset(term);\n        this.vote = null;\n        this.role = 'follower';",
     seedsMax: 60,
   },
   {
@@ -57,7 +57,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'a fire need not continue the chain',
     file: 'scheduler/apply-fires.js',
-    find: 'item.previousMs === status.cursorMs &&',
+    find: 'item.generation === status.generation &&\n        item.previousMs === status.cursorMs &&',
     replace: '',
     seedsMax: 60,
   },
@@ -137,6 +137,20 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'dispatcher/dispatcher-actor.js',
     find: 'this.#term = term;',
     replace: 'this.#term += isLeading ? 1 : 0;',
+    seedsMax: 60,
+  },
+  {
+    name: 'a refused call is taken for a job that was to fire',
+    file: 'scheduler/scheduler-actor.js',
+    find: 'for (const held of this.#reservations.bound(key))',
+    replace: 'for (const held of [...this.#reservations.bound(key), about])',
+    seedsMax: 40,
+  },
+  {
+    name: 'a child whose ephemeral parent is gone cannot be toggled',
+    file: 'scheduler/apply-jobs.js',
+    find: "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (parent !== undefined)\n        ",
+    replace: "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (job.parentJob !== '')\n        ",
     seedsMax: 60,
   },
   {

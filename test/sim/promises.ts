@@ -50,7 +50,8 @@ export class Promises {
   }
 
   /** Of its log, as its disk has it now; also of a server that is down. */
-  durableHead({ name, crashes, drive, isDoomed }: SimNode): LogHead {
+  durableHead({ name, crashes, drive, isDoomed, isFormed }: SimNode): LogHead {
+    if (!isFormed) return EMPTY_HEAD;
     // A disk that has failed cannot be read either, and takes nothing more: it stands where it stood.
     if (isDoomed) return this.#heads.get(name) ?? EMPTY_HEAD;
     const bytes = this.#logOf(name, crashes, drive).get(HEAD_KEY);

@@ -40,6 +40,8 @@ export class SimNode {
   skewMs = 0;
   lives = 0;
   crashes = 0;
+  /** It has an identity, and a server's log its first entry. */
+  isFormed = false;
   /** Its disk fails, so it has to stop by itself. */
   isDoomed = false;
   readonly #world: Surroundings;
@@ -95,6 +97,7 @@ export class SimNode {
       executors: new Map([['sim', executor]]),
       mint: () => this.id,
       connect: (self) => {
+        this.isFormed = true;
         const transport = this.#world.network.attach(self.node, self.boot, { isServer: this.config.isServer });
         return watched(transport, (to, channel, body) => this.#world.onSend(this, to, channel, body));
       },

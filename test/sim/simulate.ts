@@ -9,6 +9,8 @@ export interface SimulationOptions {
   readonly seed: number;
   /** With faults; the recovery comes on top. Default 20,000. */
   readonly events?: number;
+  /** Instead of a number of events. */
+  readonly virtualMs?: number;
   /** Default: drawn from the seed. */
   readonly plan?: Plan;
   readonly sink?: (line: string) => void;
@@ -20,7 +22,7 @@ export interface SimulationReport {
   readonly virtualMs: number;
   readonly entries: number;
   readonly starts: number;
-  readonly terms: number;
+  readonly elections: number;
   readonly counts: WorkloadCounts;
   readonly digest: string;
   readonly failure: { readonly message: string; readonly lastLines: string } | null;
@@ -30,7 +32,7 @@ export const EVENTS_DEFAULT = 20_000;
 
 /** One seed: a cluster under faults for so many events, then without any until everything has come to rest. */
 export async function simulate(options: SimulationOptions): Promise<SimulationReport> {
-  const { seed, events = EVENTS_DEFAULT, plan = drawPlan(seed), sink } = options;
+  const { seed, events = EVENTS_DEFAULT, virtualMs, plan = drawPlan(seed), sink } = options;
   const world = new World({ seed, plan, ...(sink === undefined ? {} : { sink }) });
   const workload = new Workload(world);
   const faults = new Faults(world);
@@ -39,7 +41,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     for (const node of world.nodes) node.start();
     workload.start();
     faults.start();
-    await world.run(() => world.events >= events);
+    await (virtualMs === undefined ? world.run(() => world.events >= events) : world.runFor(virtualMs));
     faults.isStopped = true;
     workload.isStopped = true;
     world.calm();
@@ -54,7 +56,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     virtualMs: world.clock.monotonic(),
     entries: world.invariants.lastIndex,
     starts: world.invariants.starts.size,
-    terms: world.invariants.highestTerm,
+    elections: world.invariants.elections,
     counts: workload.counts,
     digest: world.trace.digest(),
     failure,

@@ -15,6 +15,8 @@ import { SOURCES, type World } from './world.ts';
 
 /** Longer than a submission may take. */
 const ASK_MS = 15_000;
+/** Answers are kept for ten minutes of logged time; later a repeat is a new call. */
+const REPEATABLE_MS = 500_000;
 const REPEATABLE_MAX = 20;
 const NAMES = ['alpha', 'beta', 'gamma', 'delta', 'epsilon', 'zeta', 'eta', 'theta'] as const;
 const CHILDREN = ['kid-one', 'kid-two'] as const;
@@ -34,7 +36,7 @@ export class Workload {
   readonly #random: Random;
   /** First answers by scope, to be compared with those to repeats. */
   readonly #answers = new Map<string, string>();
-  #recent: Submission[] = [];
+  #recent: { readonly submission: Submission; readonly atMs: number }[] = [];
   #requests = 0;
 
   constructor(world: World) {
@@ -74,14 +76,15 @@ export class Workload {
     const servers = this.#world.servers.filter((node) => node.running !== undefined);
     if (servers.length === 0) return;
     const server = pick(this.#random, servers);
-    const repeated = chance(this.#random, 0.2) ? this.#recent[randomInteger(this.#random, 0, this.#recent.length - 1)] : undefined;
-    if (repeated !== undefined) {
+    const nowMs = this.#world.clock.monotonic();
+    this.#recent = this.#recent.filter(({ atMs }) => nowMs - atMs < REPEATABLE_MS).slice(-REPEATABLE_MAX);
+    if (this.#recent.length > 0 && chance(this.#random, 0.2)) {
       this.counts.repeated += 1;
-      this.submit(server, repeated);
+      this.submit(server, pick(this.#random, this.#recent).submission);
       return;
     }
     const submission = this.make(this.#drawIntent());
-    this.#recent = [...this.#recent.slice(1 - REPEATABLE_MAX), submission];
+    this.#recent.push({ submission, atMs: nowMs });
     this.submit(server, submission);
     // An impatient client, or a proxy: the same call reaches another server at the same time.
     if (chance(this.#random, 0.1)) this.submit(pick(this.#random, servers), submission);
