@@ -28,6 +28,8 @@ export interface Settings {
   readonly defaultTargets: 'all' | number;
   readonly keepFiresMs: number;
   readonly insecureNoAuth: boolean;
+  /** How long running work may go on after the first signal. */
+  readonly drainMs: number;
 }
 
 interface SettingRow {
@@ -127,6 +129,17 @@ export const SETTINGS = {
     'a duration such as 9600h, at least 1h',
     'how long outcomes of nominal times are kept; of a new cluster',
     readKeep,
+  ),
+  'drain-timeout': row(
+    'drainMs',
+    'DURATION',
+    '10s',
+    'a duration such as 10s, at most 3h',
+    'how long running work may go on after the first signal',
+    (text) => {
+      const ms = parseDuration(text);
+      return ms !== undefined && ms >= 0 && ms <= 10_800_000 ? ms : undefined;
+    },
   ),
   'insecure-no-auth': row(
     'insecureNoAuth',

@@ -15,7 +15,9 @@ let disk: Disk | undefined;
 let stopActors: () => Promise<void> = () => Promise.resolve();
 
 serveThread<ConsensusThreadConfig>({
-  log: createPinoLog({ level: (process.env['CARILLON_LOG_LEVEL'] ?? 'info') as LogLevel }),
+  log: createPinoLog({ level: (process.env['CARILLON_LOG_LEVEL'] ?? 'info') as LogLevel }).with({
+    node: process.env['CARILLON_NODE_NAME'],
+  }),
   metrics,
   async start({ self, timing, directory }, system, link) {
     disk = await openSystemDisk(directory, { lock: 'shared' });

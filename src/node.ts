@@ -4,6 +4,7 @@
  * thread. `threaded-node.ts` spreads the same actors over threads.
  */
 import type { ActorRef } from './actors/actor.ts';
+import { askPromise } from './actors/ask.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
 import { type BackendAnswer, type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
@@ -100,6 +101,8 @@ export interface RunningNode {
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
   readonly progress: () => Progress | null;
+  /** Starts nothing new and waits for what runs, at most so long; true: all has ended and every result is taken. */
+  drain(timeoutMs: number): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -181,6 +184,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     work,
     backend,
     progress: () => progress,
+    drain: (timeoutMs) => drain(work, timeoutMs),
     async stop() {
       await consensus?.stop();
       system.stopAll();
@@ -224,6 +228,22 @@ async function startConsensusHere(
       return consensus.stop();
     },
   };
+}
+
+const OUTBOX_LOOK_MS = 20;
+
+/** A result is taken when a committed entry has acknowledged it: then the outbox is empty. */
+async function drain({ executor }: Work, timeoutMs: number): Promise<boolean> {
+  const untilMs = performance.now() + timeoutMs;
+  const drained = await askPromise(executor, { type: 'drain' }, timeoutMs);
+  if (drained.type === 'failed') return false;
+  while (performance.now() < untilMs) {
+    const seen = await askPromise(executor, { type: 'inspect' }, timeoutMs);
+    if (seen.type === 'failed') return false;
+    if (seen.answer.type === 'state' && seen.answer.outbox === 0) return true;
+    await new Promise((resolve) => setTimeout(resolve, OUTBOX_LOOK_MS));
+  }
+  return false;
 }
 
 /** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */

@@ -10,7 +10,9 @@ import { putSampleJob } from './dev-sample.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
 
 export function devCommand(version: string): Command {
-  const command = new Command('dev').description('start one node with everything in it (no NATS, no cluster needed)');
+  const command = new Command('dev')
+    .description('start one node with everything in it (no NATS, no cluster needed)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : NODE_EXIT_CODES.settings));
   for (const [name, setting] of Object.entries(SETTINGS)) {
     const flag = setting.placeholder === '' ? `--${name}` : `--${name} <${setting.placeholder}>`;
     const standard = setting.standard === '' || setting.standard === 'false' ? '' : `, default ${setting.standard}`;
@@ -20,7 +22,7 @@ export function devCommand(version: string): Command {
   }
   return command
     .option('--config <FILE>', 'settings file, JSON with the names above as keys (CARILLON_CONFIG)')
-    .option('--sample', 'put a job that fires every two seconds, to have something to look at')
+    .option('--sample', 'put a job that fires every second, to have something to look at')
     .addHelpText('after', '\nExample:\n  $ carillon dev --data-dir ./data --tag my_role=web')
     .action(async (options: Record<string, string | string[] | boolean>) => {
       await run(options, version);
@@ -30,7 +32,9 @@ export function devCommand(version: string): Command {
 async function run(options: Record<string, string | string[] | boolean>, version: string): Promise<void> {
   try {
     const settings = await settingsOf(options);
+    // The consensus thread reads them for its log.
     process.env['CARILLON_LOG_LEVEL'] = settings.logLevel;
+    process.env['CARILLON_NODE_NAME'] = settings.nodeName;
     const node = await startDevNode(settings, version);
     if (options['sample'] === true) await putSampleJob(node.url);
     process.stdout.write(describeStart(settings, node, options['sample'] === true));

@@ -1,12 +1,13 @@
 /** Starts the node of `carillon dev` with its doors, and stops it on a signal. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemTurns } from '../actors/system-turns.ts';
 import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
-import { parseNatsAddress } from '../api/nats-address.ts';
+import { type NatsAddress, parseNatsAddress } from '../api/nats-address.ts';
 import { type NatsService, startNatsService } from '../api/nats-service.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { CodedError } from '../base/errors.ts';
@@ -39,12 +40,15 @@ export interface DevNode {
   readonly ended: Promise<void>;
 }
 
-const DRAIN_MS = 10_000;
+/** What a stop takes at most beyond the drain. */
+const STOP_MS = 10_000;
 const COUNTS_MS = 1_000;
 
 export async function startDevNode(settings: Settings, version: string): Promise<DevNode> {
   const sinceMs = performance.now();
   const log = createPinoLog({ level: settings.logLevel });
+  const natsDoor = await readNatsDoor(settings);
+  await assertAddressFree(settings.http);
   const isTemporary = settings.dataDir === '';
   const directory = isTemporary ? await mkdtemp(join(tmpdir(), 'carillon-dev-')) : resolve(settings.dataDir);
   const disk = await openSystemDisk(directory);
@@ -122,14 +126,18 @@ export async function startDevNode(settings: Settings, version: string): Promise
   const counting = setInterval(() => void backend.refreshCounts(), COUNTS_MS);
   const nats = settings.natsUrl === '' ? await startDevNats() : null;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
-  const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsUrl, version);
+  const service = natsUrl === null ? null : openNatsDoor(settings, context, natsDoor, natsUrl, version);
   if (service === null) metrics.gauge('carillon_nats_connected', 0);
   const startMs = Math.round(performance.now() - sinceMs);
-  const ended = stopOnSignal(async () => {
-    clearInterval(counting);
-    await close({ http, service, node, nats });
-    if (isTemporary) await rm(directory, { recursive: true, force: true });
-  }, log);
+  const ended = stopOnSignal(
+    async () => {
+      clearInterval(counting);
+      await close({ http, service, node, nats, drainMs: settings.drainMs, log });
+      if (isTemporary) await rm(directory, { recursive: true, force: true });
+    },
+    settings.drainMs,
+    log,
+  );
   return { url, natsUrl, directory, isTemporary, version, startMs, ended };
 }
 
@@ -143,23 +151,56 @@ function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Execut
   ]);
 }
 
-async function openNatsDoor(
+interface NatsDoorSettings {
+  readonly address: NatsAddress | null;
+  readonly creds: Uint8Array | null;
+}
+
+/** Read before anything is made, so that a mistake leaves nothing behind. */
+async function readNatsDoor({ natsUrl, natsCreds }: Settings): Promise<NatsDoorSettings> {
+  try {
+    return {
+      address: natsUrl === '' ? null : parseNatsAddress(natsUrl),
+      creds: natsCreds === '' ? null : await readFile(natsCreds),
+    };
+  } catch (error) {
+    const field = error instanceof CodedError ? 'nats-url' : 'nats-creds';
+    throw new CodedError('settings', `${field}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function openNatsDoor(
   settings: Settings,
   context: ApiContext,
+  { address, creds }: NatsDoorSettings,
   url: string,
   version: string,
-): Promise<NatsService> {
+): NatsService {
   const service = startNatsService({
     context,
     cluster: settings.cluster,
     nodeName: settings.nodeName,
     version,
-    address: parseNatsAddress(url),
-    ...(settings.natsCreds === '' ? {} : { creds: await readFile(settings.natsCreds) }),
+    address: address ?? parseNatsAddress(url),
+    ...(creds === null ? {} : { creds }),
   });
   // A NATS that is away is no reason not to start: the door opens when it is there.
   service.connected.catch(() => {});
   return service;
+}
+
+/** Asked first: a start that fails on its port must not have formed a cluster before. */
+function assertAddressFree({ host, port }: Settings['http']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') return resolve();
+      reject(
+        new CodedError('address-in-use', `${host}:${port} is in use: choose another --http-addr`, { cause: error }),
+      );
+    });
+    server.listen({ host, port }, () => server.close(() => resolve()));
+  });
 }
 
 /** A cluster of one elects itself at once, and knows this life of its node soon after: only then a run finds a node. */
@@ -174,26 +215,31 @@ async function canRun(backend: ServerBackend, { self }: RunningNode): Promise<vo
 }
 
 async function close(parts: {
+  readonly drainMs: number;
+  readonly log: Log;
   readonly http: HttpDoor;
   readonly service: NatsService | null;
   readonly node: RunningNode;
   readonly nats: DevNats | null;
 }): Promise<void> {
   await parts.service?.stop(1_000);
+  if (!(await parts.node.drain(parts.drainMs))) {
+    parts.log.warn(`work still runs after ${parts.drainMs} ms: it is ended, and recorded as lost at the next start`);
+  }
   await parts.http.close(1_000);
   await parts.node.stop();
   await parts.nats?.stop();
 }
 
 /** The first signal drains and stops; the second stops at once. */
-function stopOnSignal(stop: () => Promise<void>, log: Log): Promise<void> {
+function stopOnSignal(stop: () => Promise<void>, drainMs: number, log: Log): Promise<void> {
   return new Promise((resolve, reject) => {
     let isStopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
       if (isStopping) process.exit(1);
       isStopping = true;
-      log.info(`${signal}: stopping; once more stops at once`);
-      const overdue = setTimeout(() => process.exit(1), DRAIN_MS + 5_000);
+      log.info(`${signal}: running work may end, for ${drainMs} ms at most; once more stops at once`);
+      const overdue = setTimeout(() => process.exit(1), drainMs + STOP_MS);
       overdue.unref();
       stop().then(resolve, reject);
     };

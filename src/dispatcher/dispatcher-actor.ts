@@ -1,6 +1,6 @@
 /** See `dispatcher.ts` for what this is about. */
 import type { Actor, ActorContext, ActorRef, AskOutcome } from '../actors/actor.ts';
-import type { FromNode, ToNode } from '../executors/protocol.ts';
+import type { ExecuteItem, FromNode, ToNode } from '../executors/protocol.ts';
 import type { Finish } from '../jobs/finish.ts';
 import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 import { type Command, encodeCommand } from '../scheduler/command.ts';
@@ -47,6 +47,9 @@ const SWEEP_MS = 5_000;
 /** A node that was silent for so long gets nothing new: two and a half heartbeats. */
 const LIVE_MS = 2_500;
 const EXECUTES_PER_MESSAGE = 200;
+/** Well below the 1 MiB that NATS carries; a single item never comes near it. */
+const EXECUTE_BYTES_PER_MESSAGE = 256 * 1024;
+const ACKNOWLEDGES_PER_MESSAGE = 2_000;
 const FINISHES_PER_COMMAND = 500;
 const FINISH_BYTES_PER_COMMAND = 256 * 1024;
 /** Finishes taken in and not proposed yet; beyond, nodes are left to repeat theirs. */
@@ -76,6 +79,11 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   /** Nodes whose session is being opened, until when. */
   readonly #opening = new Map<string, number>();
   #live = '';
+  #isSweeping = false;
+  /** Something happened while a sweep was reading. */
+  #isSweepWanted = false;
+  /** The last leader may not have come to what it assigned last. */
+  #isFirstSweep = false;
   /** The registry as of the last sweep or session. */
   #nodes: readonly NodeRow[] = [];
 
@@ -118,6 +126,9 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#proposed.clear();
     this.#opening.clear();
     this.#live = '';
+    this.#isSweeping = false;
+    this.#isSweepWanted = false;
+    this.#isFirstSweep = true;
     if (!isLeading) return;
     this.#pulse.restart(this.#context.clock.monotonic());
     this.#beat(this.#epoch);
@@ -139,12 +150,12 @@ class DispatcherActor implements Actor<DispatcherMessage> {
       }
       case 'session-opened': {
         this.#opening.delete(event.node);
-        this.#context.log.info('session opened', { node: event.node, session: event.session });
+        this.#context.log.info('session opened', { peer: this.#nameOf(event.node), session: event.session });
         this.#welcome(event.node, event.boot, event.session);
         return this.#sweepNow();
       }
       case 'session-closed':
-        this.#context.log.info('session closed: the node was silent for too long', { node: event.node });
+        this.#context.log.info('session closed: the node was silent for too long', { peer: this.#nameOf(event.node) });
         return this.#sweepNow();
       default:
         return;
@@ -155,8 +166,10 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     const nowMs = this.#context.clock.monotonic();
     switch (message.type) {
       case 'hello': {
-        this.#pulse.heard(message.node, nowMs);
         const row = this.#nodeRow(message.node);
+        // A late hello, or a copied directory: no proof that the newer boot lives, and not worth an entry.
+        if (row !== undefined && row.boot > message.boot) return;
+        this.#pulse.heard(message.node, nowMs);
         if (row?.isOpen === true && row.boot === message.boot) {
           this.#welcome(row.node, row.boot, row.session);
           return this.#tellLive();
@@ -213,10 +226,14 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     const { state, toNode, node: leader } = this.#options;
     for (const [node, executions] of this.#executes) {
       const items = executions.flatMap((execution) => executeItem(state, execution) ?? []);
-      for (const part of chunks(items, EXECUTES_PER_MESSAGE)) toNode(node, { type: 'execute', leader, items: part });
+      for (const part of chunksOfBytes(items)) toNode(node, { type: 'execute', leader, items: part });
     }
     this.#executes.clear();
-    for (const [node, executions] of this.#acknowledges) toNode(node, { type: 'acknowledge', executions });
+    for (const [node, executions] of this.#acknowledges) {
+      for (const part of chunks(executions, ACKNOWLEDGES_PER_MESSAGE)) {
+        toNode(node, { type: 'acknowledge', executions: part });
+      }
+    }
     this.#acknowledges.clear();
     this.#proposeFinishes();
   }
@@ -230,7 +247,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
       bytes = 0;
     };
     for (const finish of this.#finishes.values()) {
-      const size = 300 + finish.outputTail.length + (finish.result?.length ?? 0);
+      const size = 400 + jsonBytes(finish.outputTail) + jsonBytes(finish.result ?? '') + jsonBytes(finish.reason);
       if (finishes.length >= FINISHES_PER_COMMAND || bytes + size > FINISH_BYTES_PER_COMMAND) propose();
       finishes.push(finish);
       bytes += size;
@@ -258,7 +275,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#context.after(BEACON_MS, { type: 'beat', epoch });
   }
 
-  /** Tells the scheduler who can take work, when that has changed; closes the sessions of those who are gone. */
+  /** Tells the scheduler who can take work, when that has changed. */
   #tellLive(): void {
     const nowMs = this.#context.clock.monotonic();
     const live = this.#nodes.filter((row) => row.isOpen && this.#pulse.isLive(row.node, nowMs)).map((row) => row.node);
@@ -275,7 +292,13 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#context.after(SWEEP_MS, { type: 'sweep', epoch });
   }
 
+  /** One at a time, however many sessions come and go. */
   #sweepNow(): void {
+    if (this.#isSweeping) {
+      this.#isSweepWanted = true;
+      return;
+    }
+    this.#isSweeping = true;
     const epoch = this.#epoch;
     const nodes: NodeRow[] = [];
     const open: { execution: string; row: OpenRow }[] = [];
@@ -299,15 +322,20 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #swept({ epoch, found, error }: Extract<DispatcherMessage, { type: 'swept' }>): void {
     if (epoch !== this.#epoch || !this.#isLeading) return;
     if (error !== null) throw new Error(`the state could not be read: ${error}`);
+    this.#isSweeping = false;
     this.#nodes = found.nodes;
     this.#closeSilent();
-    this.#repeatOpen(found);
+    this.#repeatOpen(found, this.#isFirstSweep);
+    this.#isFirstSweep = false;
     // A finish whose event was lost: its node will say it again, and must be heard then.
     const oldMs = this.#context.clock.monotonic() - SWEEP_MS;
     for (const [execution, { sinceMs }] of this.#proposed) if (sinceMs < oldMs) this.#proposed.delete(execution);
     this.#live = '';
     this.#tellLive();
     this.#flushSoon();
+    if (!this.#isSweepWanted) return;
+    this.#isSweepWanted = false;
+    this.#sweepNow();
   }
 
   #closeSilent(): void {
@@ -319,7 +347,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   }
 
   /** Says again what each node may not have heard, and gives up what died with a session. */
-  #repeatOpen({ nodes, open }: Found): void {
+  #repeatOpen({ nodes, open }: Found, isFirst: boolean): void {
     const rows = new Map(nodes.map((row) => [row.node, row]));
     const nowMs = this.#nowMs();
     const reconcile = new Map<string, { execution: string; session: number }[]>();
@@ -327,13 +355,17 @@ class DispatcherActor implements Actor<DispatcherMessage> {
       const node = rows.get(row.node);
       if (node?.isOpen !== true) this.#takeFinish(null, lostFinish(execution, nowMs));
       else if (node.session !== row.session) add(reconcile, row.node, { execution, session: row.session });
-      else if (isTimeToRepeat(nowMs - row.assignedMs)) add(this.#executes, row.node, execution);
+      else if (isFirst || isTimeToRepeat(nowMs - row.assignedMs)) add(this.#executes, row.node, execution);
     }
     for (const [node, executions] of reconcile) {
       for (const part of chunks(executions, EXECUTES_PER_MESSAGE)) {
         this.#options.toNode(node, { type: 'reconcile', executions: part });
       }
     }
+  }
+
+  #nameOf(node: string): string {
+    return this.#nodeRow(node)?.name ?? node;
   }
 
   #nodeRow(node: string): NodeRow | undefined {
@@ -377,4 +409,26 @@ function chunks<Item>(items: readonly Item[], size: number): (readonly Item[])[]
   const parts: (readonly Item[])[] = [];
   for (let start = 0; start < items.length; start += size) parts.push(items.slice(start, start + size));
   return parts;
+}
+
+function chunksOfBytes(items: readonly ExecuteItem[]): ExecuteItem[][] {
+  const parts: ExecuteItem[][] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const size = 600 + Buffer.byteLength(JSON.stringify(item.config));
+    const last = parts.at(-1);
+    if (last === undefined || last.length >= EXECUTES_PER_MESSAGE || bytes + size > EXECUTE_BYTES_PER_MESSAGE) {
+      parts.push([item]);
+      bytes = size;
+    } else {
+      last.push(item);
+      bytes += size;
+    }
+  }
+  return parts;
+}
+
+/** As it will stand in the log: one control character takes six bytes there. */
+function jsonBytes(text: string): number {
+  return text === '' ? 0 : Buffer.byteLength(JSON.stringify(text));
 }

@@ -40,6 +40,6 @@ export function executeItem(state: State, execution: string): ExecuteItem | unde
     config: job.job.executorConfig ?? {},
     session: row.session,
     notBeforeMs: 0,
-    startByMs: row.tries === 0 ? run.startByMs : row.assignedMs + RETRY_START_WITHIN_MS,
+    startByMs: row.tries === 0 ? run.startByMs : row.assignedMs + (job.job.startWithinMs ?? RETRY_START_WITHIN_MS),
   };
 }

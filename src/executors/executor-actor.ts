@@ -17,45 +17,25 @@ import type { Timer } from '../base/time.ts';
 import type { Write } from '../store/storage.ts';
 import { Delivery } from './delivery.ts';
 import type { Ending, Task } from './executor.ts';
+import type { ExecutorAnswer, ExecutorMessage } from './executor-message.ts';
 import type { ExecutorActorOptions } from './executor-options.ts';
-import type { RefusalReason } from './finishes.ts';
-import { cancelledFinish, finishOfEnding, impossibleFinish, lostFinish, refusedFinish } from './finishes.ts';
+import {
+  cancelledFinish,
+  finishOfEnding,
+  impossibleFinish,
+  logEnd,
+  lostFinish,
+  type RefusalReason,
+  refusedFinish,
+} from './finishes.ts';
 import type { NodeStoreState, StartedMark } from './node-store.ts';
 import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail } from './node-store.ts';
-import type { Released } from './outbox.ts';
-import { OUTBOX_LIMITS, Outbox } from './outbox.ts';
+import { OUTBOX_LIMITS, Outbox, type Released } from './outbox.ts';
 import type { ExecuteItem, Finish, OutputStored, ToNode } from './protocol.ts';
 import { SessionLease } from './session-lease.ts';
-import type { Tombstone } from './tombstones.ts';
-import { TOMBSTONE_LIMITS, Tombstones } from './tombstones.ts';
+import { TOMBSTONE_LIMITS, type Tombstone, Tombstones } from './tombstones.ts';
 import { WaitingList } from './waiting-list.ts';
 import { WriteQueue } from './write-queue.ts';
-
-export type ExecutorMessage =
-  | ToNode
-  | OutputStored
-  /** Starts nothing new; answered with `drained` once nothing runs and all results are durable. */
-  | { readonly type: 'drain' }
-  | { readonly type: 'inspect' }
-  // To itself.
-  | { readonly type: 'tick' }
-  | { readonly type: 'due' }
-  | { readonly type: 'flush' }
-  | { readonly type: 'flush-lazily' }
-  | { readonly type: 'written'; readonly error: Error | null }
-  | { readonly type: 'ended'; readonly execution: string; readonly ending: Ending };
-
-export type ExecutorAnswer =
-  | { readonly type: 'drained' }
-  | {
-      readonly type: 'state';
-      readonly leader: string | null;
-      readonly session: number | null;
-      readonly mayStart: boolean;
-      readonly waiting: number;
-      readonly running: readonly string[];
-      readonly outbox: number;
-    };
 
 interface Held {
   readonly item: ExecuteItem;
@@ -172,7 +152,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     for (const finish of stored.finishes) this.#outbox.add(finish);
     for (const mark of stored.marks) {
       const finish = lostFinish(mark, this.#context.clock.now());
-      this.#logEnd(finish, mark.job, mark.run);
+      logEnd(this.#context.log, finish, mark.job, mark.run);
       this.#writes.add(deleteMark(mark.execution));
       this.#owe(finish);
     }
@@ -228,7 +208,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     if (!this.#options.executors.has(item.executor)) {
       const text = `executor '${item.executor}' is not available on node ${this.#options.name}`;
       const finish = impossibleFinish(execution, text, nowMs);
-      this.#logEnd(finish, item.job, item.run);
+      logEnd(this.#context.log, finish, item.job, item.run);
       return this.#owe(finish);
     }
     const { notBeforeMs } = item;
@@ -375,7 +355,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       startedAtMs: held.startedAtMs,
       finishedAtMs: this.#context.clock.now(),
     });
-    this.#logEnd(finish, held.item.job, held.item.run);
+    logEnd(this.#context.log, finish, held.item.job, held.item.run);
     if (finish.storedBytes > 0) this.#write(putTail(execution, ending.output));
     this.#write(deleteMark(execution));
     this.#owe(finish);
@@ -500,12 +480,5 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     metrics.gauge('carillon_slots', this.#slotsUsed, { state: 'used' });
     metrics.gauge('carillon_slots', Math.max(0, this.#options.slots - this.#slotsUsed), { state: 'free' });
     metrics.gauge('carillon_outbox_entries', this.#outbox.size);
-  }
-
-  #logEnd(finish: Finish, job: string, run: string): void {
-    const { execution, outcome, reason, exitCode } = finish;
-    const fields = { job, run, execution, node: this.#options.name, outcome, reason, exitCode };
-    if (outcome === 'succeeded') this.#context.log.debug('execution succeeded', fields);
-    else this.#context.log.info(`execution ${outcome}`, fields);
   }
 }

@@ -1,3 +1,4 @@
+import type { Log } from '../base/telemetry.ts';
 import type { Ending } from './executor.ts';
 import type { StartedMark } from './node-store.ts';
 import type { Finish } from './protocol.ts';
@@ -69,6 +70,14 @@ export function tailText(output: Uint8Array, bytesMax: number): string {
     for (let step = 0; step < 3 && ((output[start] ?? 0) & 0xc0) === 0x80; step += 1) start += 1;
   }
   return Buffer.from(output.buffer, output.byteOffset + start, output.length - start).toString('utf8');
+}
+
+/** Success is for those who look closely, all else for everybody. */
+export function logEnd(log: Log, finish: Finish, job: string, run: string): void {
+  const { execution, outcome, reason, exitCode } = finish;
+  const fields = { job, run, execution, outcome, reason, exitCode };
+  if (outcome === 'succeeded') log.debug('execution succeeded', fields);
+  else log.info(`execution ${outcome}`, fields);
 }
 
 function neverRan(execution: string, nowMs: number): Omit<Finish, 'outcome' | 'reason'> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { ExecutorAnswer } from '../../src/executors/executor-actor.ts';
+import type { ExecutorAnswer } from '../../src/executors/executor-message.ts';
 import { OUTBOX_LIMITS } from '../../src/executors/outbox.ts';
 import type { ExecuteItem } from '../../src/executors/protocol.ts';
 import { ExecutorWorld } from './executor-world.ts';

@@ -1,6 +1,6 @@
 /**
  * A `carillon dev` as a process of its own, from the compiled tree that this file lies in, and the ways to it: HTTP, the
- * command line, signals. Whatever a test forgets to stop ends with the test's process.
+ * command line, signals. What a test has not stopped, because it failed before, is killed at its end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -17,7 +17,7 @@ export interface DevNodeOptions {
   readonly directory?: string;
   readonly args?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Default: the executable of this tree. */
+  /** Default: `MAIN_COMMAND`. */
   readonly command?: readonly [string, ...string[]];
   readonly workingDirectory?: string;
 }
@@ -63,6 +63,9 @@ export interface DevNode {
 }
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** Runs the executable of this tree. */
+export const MAIN_COMMAND: readonly [string, ...string[]] = [process.execPath, MAIN];
+
 const START_MS_MAX = 30_000;
 const POLL_MS = 20;
 
@@ -70,7 +73,7 @@ const POLL_MS = 20;
 export async function startDevNode(options: DevNodeOptions = {}): Promise<DevNode> {
   const { args = [], workingDirectory } = options;
   const directory = options.directory ?? (await temporaryDirectory());
-  const [program, ...before] = options.command ?? [process.execPath, MAIN];
+  const [program, ...before] = options.command ?? MAIN_COMMAND;
   const beganMs = performance.now();
   const running = run(
     program,
@@ -78,6 +81,9 @@ export async function startDevNode(options: DevNodeOptions = {}): Promise<DevNod
     options.environment,
     workingDirectory,
   );
+  after(() => {
+    running.child.kill('SIGKILL');
+  });
   const url = await urlOf(running);
   const startMs = Math.round(performance.now() - beganMs);
   const agent = new Agent({ keepAlive: true });

@@ -24,7 +24,7 @@ import {
   type StateRow,
   type StatusRow,
 } from '../../src/scheduler/rows.ts';
-import { State } from '../../src/scheduler/state.ts';
+import { HASH_KEY, State } from '../../src/scheduler/state.ts';
 import { type CrashMode, MemoryDatabase } from '../../src/store/memory-storage.ts';
 
 export const NOON_MS = Date.UTC(2026, 0, 1, 12);
@@ -228,9 +228,12 @@ export class Machine {
   /** All rows but meta and hash, disk and overlay together. */
   rows(): Map<string, StateRow> {
     const found = new Map<string, StateRow>();
-    this.state.scan({ from: '', to: '\x7f', limit: 10_000_000 }, (_, rows) => {
-      for (const { key, row } of rows) found.set(key, row);
-    });
+    // The hash is no row.
+    for (const [from, to] of [['', HASH_KEY], [`${HASH_KEY}\0`, '\x7f']] as const) {
+      this.state.scan({ from, to, limit: 10_000_000 }, (_, rows) => {
+        for (const { key, row } of rows) found.set(key, row);
+      });
+    }
     this.clock.advance(0);
     found.delete(keys.meta);
     return found;

@@ -33,9 +33,11 @@ class StubRaft implements Actor<RaftRequest, ProposeAnswer | RaftStatus> {
   receive(message: RaftRequest, reply: Reply<ProposeAnswer | RaftStatus>): void {
     const server = this.#server;
     if (message.type === 'stored') server.storedIndex = message.index;
+    if (message.type === 'applied') server.appliedIndexes.push(message.index);
     if (message.type !== 'propose') return;
     const command = decodeCommand(message.data);
     server.proposed.push(command);
+    server.proposedAt.push(server.machine.state.meta.appliedIndex);
     server.proposedBytes.push(message.data.length);
     const code = server.refuse(command, message.data.length);
     if (code !== null) return reply({ type: 'refused', code, leader: null });
@@ -60,6 +62,10 @@ export class Server {
   /** What the actors said, in order. */
   readonly proposed: Command[] = [];
   readonly proposedBytes: number[] = [];
+  /** What was applied when each was proposed. */
+  readonly proposedAt: number[] = [];
+  /** How far each slice of applying came. */
+  readonly appliedIndexes: number[] = [];
   readonly toNodes: { readonly node: string; readonly message: ToNode }[] = [];
   readonly toServers: { readonly server: string; readonly message: ForwardMessage }[] = [];
   readonly events: StateEvent[] = [];
@@ -73,6 +79,7 @@ export class Server {
   isMute = false;
   refuse: (command: Command, bytes: number) => Extract<ProposeAnswer, { type: 'refused' }>['code'] | null = () => null;
   keepEvent: (event: StateEvent) => boolean = () => true;
+  onApplied: () => void = () => {};
   storedIndex = 0;
   storageName = 'state';
   term = 1;
@@ -106,7 +113,10 @@ export class Server {
         backend: () => null,
         answering: () => [this.submission],
         keepEvent: (event) => this.keepEvent(event),
-        onApplied: (_, events) => this.events.push(...events),
+        onApplied: (_, events) => {
+          this.events.push(...events);
+          this.onApplied();
+        },
       }),
     });
     this.scheduler = this.system.spawn<SchedulerMessage, CompleteAnswer>({

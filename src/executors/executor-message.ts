@@ -1,0 +1,29 @@
+/** What the executor actor hears and answers. */
+import type { Ending } from './executor.ts';
+import type { OutputStored, ToNode } from './protocol.ts';
+
+export type ExecutorMessage =
+  | ToNode
+  | OutputStored
+  /** Starts nothing new; answered with `drained` once nothing runs and all results are durable. */
+  | { readonly type: 'drain' }
+  | { readonly type: 'inspect' }
+  // To itself.
+  | { readonly type: 'tick' }
+  | { readonly type: 'due' }
+  | { readonly type: 'flush' }
+  | { readonly type: 'flush-lazily' }
+  | { readonly type: 'written'; readonly error: Error | null }
+  | { readonly type: 'ended'; readonly execution: string; readonly ending: Ending };
+
+export type ExecutorAnswer =
+  | { readonly type: 'drained' }
+  | {
+      readonly type: 'state';
+      readonly leader: string | null;
+      readonly session: number | null;
+      readonly mayStart: boolean;
+      readonly waiting: number;
+      readonly running: readonly string[];
+      readonly outbox: number;
+    };

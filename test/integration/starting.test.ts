@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { carillon, type Ended, startDevNode, temporaryDirectory, until } from '../helpers/dev-node.ts';
+
+/** CONTRACT: how a node ends that does not start. */
+const SETTINGS = 2;
+const ADDRESS_IN_USE = 3;
+const FOREIGN_DIRECTORY = 4;
+const NEWER_DIRECTORY = 5;
+const DIRECTORY_UNUSABLE = 6;
+const STOP_MS_MAX = 10_000;
+
+test('a port in use ends the start, and leaves the directory ready for the next one', async () => {
+  const directory = await temporaryDirectory();
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+
+  const refused = await dev('--data-dir', directory, '--http-addr', `127.0.0.1:${port}`);
+  server.close();
+  const node = await startDevNode({ directory });
+  await node.stop();
+
+  assertRefused(refused, ADDRESS_IN_USE, new RegExp(`127\\.0\\.0\\.1:${port} is in use.*--http-addr`));
+});
+
+test('a directory of another node, another cluster or a newer format is refused and left as it is', async () => {
+  const directory = await temporaryDirectory();
+  await (await startDevNode({ directory })).stop();
+  const file = join(directory, 'node.json');
+  const identity = await readFile(file, 'utf8');
+
+  const otherNode = await dev('--data-dir', directory, '--node-name', 'second');
+  const otherCluster = await dev('--data-dir', directory, '--cluster', 'prod');
+  const untouched = await readFile(file, 'utf8');
+  await writeFile(file, identity.replace(/"format": [0-9]+/, '"format": 99'));
+  const newer = await dev('--data-dir', directory);
+  await writeFile(file, identity);
+  const again = await startDevNode({ directory });
+  await again.stop();
+
+  assertRefused(otherNode, FOREIGN_DIRECTORY, /data directory of node dev, not second/);
+  assertRefused(otherCluster, FOREIGN_DIRECTORY, /data directory of cluster dev, not prod/);
+  assertRefused(newer, NEWER_DIRECTORY, /newer version \(format 99/);
+  assert.equal(untouched, identity);
+});
+
+test('what is no directory, or cannot be written or understood, is refused', async () => {
+  const directory = await temporaryDirectory();
+  const file = join(directory, 'file');
+  await writeFile(file, '');
+  const torn = join(directory, 'torn');
+  await mkdir(torn);
+  await writeFile(join(torn, 'node.json'), '{"format":');
+
+  const isFile = await dev('--data-dir', file);
+  const belowFile = await dev('--data-dir', join(file, 'data'));
+  // Root may write anywhere but here.
+  const unwritable = await dev('--data-dir', '/proc/carillon');
+  const notUnderstood = await dev('--data-dir', torn);
+
+  for (const ended of [isFile, belowFile, unwritable]) assertRefused(ended, DIRECTORY_UNUSABLE, /data directory \//);
+  assertRefused(notUnderstood, DIRECTORY_UNUSABLE, /torn\/node\.json is not understood\. Restore it/);
+});
+
+test('a second process on one directory is refused with the pid of the first, which goes on', async () => {
+  const node = await startDevNode();
+
+  const second = await dev('--data-dir', node.directory);
+  const health = await node.call('GET', '/health');
+  await node.stop();
+
+  assertRefused(second, DIRECTORY_UNUSABLE, new RegExp(`in use by another process \\(pid ${node.pid}\\)`));
+  assert.equal(health.status, 200);
+});
+
+test('all mistakes in flags, variables and the settings file are told at once', async () => {
+  const directory = await temporaryDirectory();
+  const config = join(directory, 'settings.json');
+  await writeFile(config, JSON.stringify({ slots: 'many', colour: 'red', 'node-name': 'Ä b' }));
+  const broken = join(directory, 'broken.json');
+  await writeFile(broken, '{');
+  const list = join(directory, 'list.json');
+  await writeFile(list, '[]');
+
+  const all = await carillon(['dev', '--config', config, '--http-addr', 'nowhere', '--tag', 'novalue'], {
+    CARILLON_DEFAULT_ZONE: 'Mars/Olympus',
+    CARILLON_THREADS: '0',
+  });
+  const open = await dev('--http-addr', '0.0.0.0:0');
+  const foreign = await dev('--http-addr', '192.0.2.1:0', '--insecure-no-auth');
+  const unreadable = await dev('--config', broken);
+  const missing = await dev('--config', join(directory, 'missing.json'));
+  const noObject = await dev('--config', list);
+  const badUrl = await dev('--nats-url', 'http://example.org');
+  const noCreds = await dev('--nats-url', 'nats://127.0.0.1:1', '--nats-creds', join(directory, 'missing.creds'));
+
+  assertRefused(all, SETTINGS, /./);
+  const names = ['slots', 'colour', 'node-name', 'http-addr', 'tag', 'default-zone', 'threads'];
+  for (const name of names) assert.match(all.error, new RegExp(`^(carillon dev: )?${name}: .*allowed: `, 'm'));
+  for (const value of ['many', 'red', 'nowhere', 'novalue', 'Mars/Olympus']) assert.ok(all.error.includes(value), value);
+  assertRefused(open, SETTINGS, /http-addr: "0\.0\.0\.0:0" is not loopback.*--insecure-no-auth/);
+  assertRefused(foreign, SETTINGS, /192\.0\.2\.1:0 is not an address of this machine/);
+  assertRefused(unreadable, SETTINGS, /settings file .*broken\.json: /);
+  assertRefused(missing, SETTINGS, /settings file .*missing\.json: /);
+  assertRefused(noObject, SETTINGS, /settings file: \[\] is no object/);
+  assertRefused(badUrl, SETTINGS, /nats-url: .*http:\/\/example\.org/);
+  assertRefused(noCreds, SETTINGS, /nats-creds: .*missing\.creds/);
+});
+
+test('a flag that does not exist, one without its value and a word too many end with the code for settings', async () => {
+  const unknown = await dev('--colour', 'red');
+  const bare = await dev('--slots');
+  const word = await dev('please');
+
+  assertRefused(unknown, SETTINGS, /unknown option '--colour'/);
+  assertRefused(bare, SETTINGS, /--slots <N>' argument missing/);
+  assertRefused(word, SETTINGS, /too many arguments/);
+});
+
+test('SIGTERM lets running work end for a while, what outlasts it is recorded, and the next start shows everything', async () => {
+  const directory = await temporaryDirectory();
+  const first = await startDevNode({ directory, args: ['--drain', '3s'] });
+  const jobs = [
+    { name: 'short', schedule: '@every 1h', command: 'sleep 1; echo done' },
+    { name: 'endless', schedule: '@every 1h', command: 'echo begun; sleep 600' },
+  ];
+  const puts = await Promise.all(jobs.map((body) => first.call('POST', '/v1/jobs', { body })));
+  const started = await Promise.all(jobs.map(({ name }) => first.call('POST', `/v1/jobs/${name}/run?wait=false`)));
+  const [short = '', endless = ''] = started.map(({ body }) => (body['run'] as { id: string }).id);
+  await until('both runs have begun', async () => {
+    const { items } = await first.call('GET', '/v1/busy');
+    return items.length === 2 ? true : undefined;
+  });
+
+  const sinceMs = performance.now();
+  const ended = await first.stop('SIGTERM');
+  const stopMs = performance.now() - sinceMs;
+  const second = await startDevNode({ directory });
+  const shown = await Promise.all(jobs.map(({ name }) => second.call('GET', `/v1/jobs/${name}`)));
+  const recorded = await until('the endless run is recorded', async () => {
+    const { body } = await second.call('GET', `/v1/jobs/endless/runs/${endless}`);
+    return body['finished_at'] === null ? undefined : body;
+  });
+  const finished = await second.call('GET', `/v1/jobs/short/runs/${short}`);
+  const interrupted = await second.stop('SIGINT');
+
+  assert.deepEqual([ended.code, interrupted.code], [0, 0]);
+  assert.ok(stopMs < STOP_MS_MAX, `it stopped after ${Math.round(stopMs)} ms`);
+  assert.doesNotMatch(ended.error, STACK);
+  for (const [index, put] of puts.entries()) assert.equal(shown[index]?.body['uid'], put.body['uid']);
+  const [execution] = finished.body['executions'] as { outcome: string; output: string }[];
+  assert.deepEqual([execution?.outcome, execution?.output], ['succeeded', 'done\n']);
+  assert.equal(recorded['state'], 'failed');
+});
+
+const STACK = /^\s+at .+:[0-9]+:[0-9]+\)?$/m;
+
+function dev(...args: readonly string[]): Promise<Ended> {
+  const hasAddress = args.includes('--http-addr');
+  return carillon(['dev', ...(hasAddress ? [] : ['--http-addr', '127.0.0.1:0']), ...args]);
+}
+
+/** A line that says what, and nothing that only we can read. */
+function assertRefused({ code, out, error }: Ended, expected: number, message: RegExp): void {
+  assert.match(error, message);
+  assert.doesNotMatch(error, STACK);
+  assert.deepEqual([code, out], [expected, ''], error);
+}
