@@ -31,7 +31,7 @@ import {
 import type { NodeStoreState, StartedMark } from './node-store.ts';
 import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail } from './node-store.ts';
 import { OUTBOX_LIMITS, Outbox, type Released } from './outbox.ts';
-import type { ExecuteItem, Finish, OutputStored, ToNode } from './protocol.ts';
+import type { ExecuteItem, Finish, ToNode } from './protocol.ts';
 import { SessionLease } from './session-lease.ts';
 import { TOMBSTONE_LIMITS, type Tombstone, Tombstones } from './tombstones.ts';
 import { WaitingList } from './waiting-list.ts';

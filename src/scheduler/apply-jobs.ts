@@ -167,7 +167,8 @@ function parentRefusal(state: State, job: Job, uid: string | undefined): string 
   if (parent === undefined) return `parent_job '${job.parentJob}': there is no such job`;
   const siblings = statusRow(state, parent.uid).children;
   const isOneOfThem = uid !== undefined && siblings.includes(uid);
-  if (siblings.length >= CHILDREN_MAX && !isOneOfThem) return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
+  if (siblings.length >= CHILDREN_MAX && !isOneOfThem)
+    return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
   for (let at: string | undefined = parent.uid; at !== undefined; ) {
     if (at === uid) return `parent_job '${job.parentJob}': descends from '${job.name}' itself`;
     const above: string = (jobRow(state, at) as JobRow).job.parentJob;

@@ -47,4 +47,10 @@ export type StateEvent =
   | { readonly type: 'session-closed'; readonly node: string; readonly session: number }
   | { readonly type: 'purge-left'; readonly uid: string }
   /** A client's command was applied; `isStale`: its completion was out of date, complete it anew. */
-  | { readonly type: 'answered'; readonly scope: string; readonly bodyHash: string; readonly result: Result; readonly isStale: boolean };
+  | {
+      readonly type: 'answered';
+      readonly scope: string;
+      readonly bodyHash: string;
+      readonly result: Result;
+      readonly isStale: boolean;
+    };

@@ -26,7 +26,7 @@ import { Roster } from './roster.ts';
 import { type JobRow, keys, type NodeRow, type StatusRow, type WaitRow } from './rows.ts';
 import type { Settings } from './settings.ts';
 import type { State } from './state.ts';
-import { scanAll } from './state-scan.ts';
+import { type Found, scanFound } from './sweep.ts';
 import { Waiting } from './waiting.ts';
 
 export type SchedulerMessage =
@@ -54,14 +54,6 @@ export interface SchedulerOptions {
   readonly raft: ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
   /** Written at genesis. */
   readonly genesis: { readonly cluster: string; readonly settings: Settings };
-}
-
-interface Found {
-  readonly nodes: readonly NodeRow[];
-  readonly open: ReadonlyMap<string, string>;
-  readonly waits: ReadonlyMap<string, WaitRow>;
-  readonly due: readonly (readonly [string, number])[];
-  readonly purges: readonly string[];
 }
 
 const SWEEP_MS = 5_000;
@@ -486,32 +478,6 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   #nowMs(): number {
     return Math.max(this.#context.clock.now(), this.#options.state.meta.loggedMs);
   }
-}
-
-function scanFound(state: State, horizonMs: number, done: (error: Error | null, found: Found) => void): void {
-  const nodes: NodeRow[] = [];
-  const open = new Map<string, string>();
-  const waits = new Map<string, WaitRow>();
-  const due: [string, number][] = [];
-  const purges: string[] = [];
-  scanAll(
-    state,
-    [
-      ['node/', 'node0'],
-      ['open/', 'open0'],
-      ['wait/', 'wait0'],
-      ['purge/', 'purge0'],
-      ['due/', keys.dueEnd(horizonMs)],
-    ],
-    ({ key, row }) => {
-      if (row.type === 'node') nodes.push(row);
-      else if (row.type === 'open') open.set(key.slice('open/'.length), row.node);
-      else if (row.type === 'wait') waits.set(key, row);
-      else if (row.type === 'purge') purges.push(keys.uidOfPurge(key));
-      else if (row.type === 'due') due.push(keys.partsOfDue(key));
-    },
-    (error) => done(error, { nodes, open, waits, due, purges }),
-  );
 }
 
 function uidOfRun(run: string): string {

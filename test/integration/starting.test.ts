@@ -123,7 +123,7 @@ test('a flag that does not exist, one without its value and a word too many end 
 
 test('SIGTERM lets running work end for a while, what outlasts it is recorded, and the next start shows everything', async () => {
   const directory = await temporaryDirectory();
-  const first = await startDevNode({ directory, args: ['--drain', '3s'] });
+  const first = await startDevNode({ directory, args: ['--drain-timeout', '3s'] });
   const jobs = [
     { name: 'short', schedule: '@every 1h', command: 'sleep 1; echo done' },
     { name: 'endless', schedule: '@every 1h', command: 'echo begun; sleep 600' },
