@@ -23,7 +23,7 @@ import type { StateEvent } from './event.ts';
 import type { Result, Submission } from './intent.ts';
 import { Reservations } from './reservations.ts';
 import { Roster } from './roster.ts';
-import { type JobRow, keys, type NodeRow, type StatusRow, type WaitRow } from './rows.ts';
+import { type JobRow, keys, type NodeRow, type StatusRow } from './rows.ts';
 import type { Settings } from './settings.ts';
 import type { State } from './state.ts';
 import { type Found, scanFound } from './sweep.ts';

@@ -5,7 +5,7 @@
 
 import type { SnapshotMeta, SnapshotPort, SnapshotReader, SnapshotWriter } from '../raft/raft-protocol.ts';
 import type { Disk } from '../store/disk.ts';
-import type { Row, ScanRange, Storage, StorageSnapshot, Write } from '../store/storage.ts';
+import type { PutWrite, Row, ScanRange, Storage, StorageSnapshot } from '../store/storage.ts';
 import { decodeRow, keys, type MetaRow } from './rows.ts';
 import { HASH_KEY, hashRow, readMeta, readRowHash, type State } from './state.ts';
 
@@ -51,6 +51,11 @@ export function createSnapshotPort(options: {
       });
     },
     receive(meta, done) {
+      const { appliedIndex } = state.meta;
+      if (meta.index <= appliedIndex) {
+        // It might even have the name of the state in use.
+        return done(new Error(`a state for index ${meta.index} is of no use: ${appliedIndex} is applied already`), null);
+      }
       const name = `${FIRST_NAME}-${meta.index}-${meta.term}`;
       disk
         .removeStorage(name)
@@ -129,25 +134,23 @@ class RowWriter implements SnapshotWriter {
   }
 
   write(chunk: Uint8Array, done: (error: Error | null) => void): void {
-    const batch: Write[] = [];
-    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    for (let offset = 0; offset < bytes.length; ) {
-      const keyEnd = offset + 4 + bytes.readUInt32BE(offset);
-      const key = bytes.toString('latin1', offset + 4, keyEnd);
-      const valueEnd = keyEnd + 4 + bytes.readUInt32BE(keyEnd);
-      const value = bytes.subarray(keyEnd + 4, valueEnd);
-      batch.push({ type: 'put', key, value });
+    const batch = rowsOfChunk(chunk);
+    if (batch === undefined) return done(this.#damaged());
+    for (const { key, value } of batch) {
       if (key !== keys.meta && key !== HASH_KEY) this.#rowHash = (this.#rowHash + hashRow(key, value)) >>> 0;
-      offset = valueEnd;
     }
     this.#receiving.storage.write(batch, done);
+  }
+
+  #damaged(): Error {
+    return new Error(`the state for index ${this.#receiving.meta.index} arrived damaged`);
   }
 
   finish(done: (error: Error | null) => void): void {
     const { disk, state, storage, meta, name, onReplaced } = this.#receiving;
     const found = stateMeta(storage);
     if (found.index !== meta.index || readRowHash(storage) !== this.#rowHash) {
-      return done(new Error(`the state for index ${meta.index} arrived damaged`));
+      return done(this.#damaged());
     }
     disk.replaceFile(POINTER_FILE, Buffer.from(name)).then(
       () => {
@@ -165,4 +168,27 @@ class RowWriter implements SnapshotWriter {
   abort(): void {
     void this.#receiving.storage.close();
   }
+}
+
+/** Undefined if it is not whole rows with keys that a storage takes. */
+function rowsOfChunk(chunk: Uint8Array): PutWrite[] | undefined {
+  const rows: PutWrite[] = [];
+  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  for (let offset = 0; offset < bytes.length; ) {
+    const keyEnd = offset + 4 + lengthAt(bytes, offset);
+    const valueEnd = keyEnd + 4 + lengthAt(bytes, keyEnd);
+    if (valueEnd > bytes.length) return undefined;
+    const key = bytes.toString('latin1', offset + 4, keyEnd);
+    if (!STORAGE_KEY.test(key)) return undefined;
+    rows.push({ type: 'put', key, value: bytes.subarray(keyEnd + 4, valueEnd) });
+    offset = valueEnd;
+  }
+  return rows;
+}
+
+const STORAGE_KEY = /^[\x20-\x7e]+$/;
+
+/** Too large for any chunk where there is no length to read. */
+function lengthAt(bytes: Buffer, offset: number): number {
+  return offset + 4 <= bytes.length ? bytes.readUInt32BE(offset) : Number.POSITIVE_INFINITY;
 }

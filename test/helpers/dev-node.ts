@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -81,10 +82,8 @@ export async function startDevNode(options: DevNodeOptions = {}): Promise<DevNod
     options.environment,
     workingDirectory,
   );
-  after(() => {
-    running.child.kill('SIGKILL');
-  });
   const url = await urlOf(running);
+  holdTests(running.child, false);
   const startMs = Math.round(performance.now() - beganMs);
   const agent = new Agent({ keepAlive: true });
   return {
@@ -97,6 +96,7 @@ export async function startDevNode(options: DevNodeOptions = {}): Promise<DevNod
     log: () => running.texts.error,
     stop(signal = 'SIGTERM') {
       agent.destroy();
+      holdTests(running.child, true);
       running.child.kill(signal);
       return running.ended;
     },
@@ -132,9 +132,16 @@ export async function until<Found>(
 /** Removed after the tests of the file. */
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'carillon-test-'));
-  after(() => rm(directory, { recursive: true, force: true, maxRetries: 5 }));
+  directories.push(directory);
   return directory;
 }
+
+const directories: string[] = [];
+const killers = new Set<() => void>();
+after(async () => {
+  for (const kill of killers) kill();
+  for (const directory of directories) await rm(directory, { recursive: true, force: true, maxRetries: 5 });
+});
 
 /** The most memory that a process has had so far, bytes. */
 export async function peakResidentBytes(pid: number): Promise<number> {
@@ -184,15 +191,25 @@ function run(
     child.kill('SIGKILL');
   };
   process.once('exit', killWithUs);
+  killers.add(killWithUs);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject);
     // Not `close`: a child of a killed node may hold its pipes a little longer.
     child.once('exit', (code, signal) => {
       process.off('exit', killWithUs);
+      killers.delete(killWithUs);
       setImmediate(() => resolve({ code, signal, ...texts }));
     });
   });
   return { child, texts, ended };
+}
+
+/** A node that a failed test has left behind must not keep the test's process from ending. */
+function holdTests(child: ChildProcess, isHolding: boolean): void {
+  for (const part of [child, child.stdout as Socket, child.stderr as Socket]) {
+    if (isHolding) part.ref();
+    else part.unref();
+  }
 }
 
 function urlOf({ child, texts, ended }: Running): Promise<string> {

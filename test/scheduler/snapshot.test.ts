@@ -120,11 +120,11 @@ test('what arrives damaged, cut or with a hole is refused, and the old state sta
   const sender = await from.filled(1_000, 70);
   const { meta, chunks } = await from.chunks(sender.port);
   const first = chunks[0] as Uint8Array;
-  const flipped = first.slice();
+  const flipped = Uint8Array.from(first);
   flipped[first.length - 10] = (flipped[first.length - 10] as number) ^ 1;
-  const lengthy = first.slice();
+  const lengthy = Uint8Array.from(first);
   lengthy[0] = 0xff;
-  const binaryKey = first.slice();
+  const binaryKey = Uint8Array.from(first);
   binaryKey[5] = 0;
   const damaged = [
     [flipped, ...chunks.slice(1)],

@@ -2,7 +2,6 @@
  * What must hold after every event, checked as the log is applied: agreement (one leader a term, committed entries
  * never change, equal states), the ledger of nominal times, and that work is started as it was decided.
  */
-import { strict as assert } from 'node:assert';
 import { crc32Of } from '../../src/base/hash.ts';
 import type { Task } from '../../src/executors/executor.ts';
 import type { ExecutionOutcome } from '../../src/jobs/execution.ts';
@@ -90,10 +89,16 @@ export class Invariants {
         known.term === term && known.crc === crc,
         () => `${node.name}: committed entry ${index} of term ${known.term} has become one of term ${term}`,
       );
-      check(known.hash === hash, () => `${node.name}: the state after entry ${index} is ${hash}, elsewhere ${known.hash}`);
+      check(
+        known.hash === hash,
+        () => `${node.name}: the state after entry ${index} is ${hash}, elsewhere ${known.hash}`,
+      );
       return hash;
     }
-    check(index === this.history.length + 1, () => `${node.name}: applies ${index} when ${this.history.length} is the last`);
+    check(
+      index === this.history.length + 1,
+      () => `${node.name}: applies ${index} when ${this.history.length} is the last`,
+    );
     this.history.push({ term, crc, hash });
     for (const event of events) this.#record(state, entry, event);
     return hash;
@@ -107,13 +112,19 @@ export class Invariants {
     );
     this.starts.set(execution, { node: name, life: lives });
     const assigned = this.#assigned.get(execution);
-    check(assigned !== undefined, () => `${name} starts ${execution} at ${nowMs}, which no committed entry has assigned`);
+    check(
+      assigned !== undefined,
+      () => `${name} starts ${execution} at ${nowMs}, which no committed entry has assigned`,
+    );
     check(
       assigned.index === fence && assigned.node === name,
       () => `${name} starts ${execution} with fence ${fence}; it was assigned to ${assigned.node} by ${assigned.index}`,
     );
     const end = this.finished.get(execution);
-    check(end === undefined, () => `${name} starts ${execution}, which entry ${end?.index} has recorded as ${end?.outcome}`);
+    check(
+      end === undefined,
+      () => `${name} starts ${execution}, which entry ${end?.index} has recorded as ${end?.outcome}`,
+    );
     check(!this.#endedRuns.has(run), () => `${name} starts ${execution} of a run that has ended`);
   }
 
@@ -149,7 +160,7 @@ export class Invariants {
     check(storedIndex >= before, () => `${node.name}: had stored ${before}, now ${storedIndex}`);
     this.#stored.set(node.name, storedIndex);
     for (const { name, depth } of running.system.inspect()) {
-      assert(depth === 0, `${node.name}: ${name} has ${depth} messages after all turns`);
+      check(depth === 0, () => `${node.name}: ${name} has ${depth} messages after all turns`);
     }
   }
 

@@ -3,8 +3,9 @@
  * `src/jobs/next.ts` from what was put, and which of them have an outcome. Fed by the events of the committed log, and
  * compared with the rows of the state.
  */
-import type { FireOutcome, FireReason } from '../../src/jobs/fire.ts';
+
 import { nextDue } from '../../src/jobs/catch-up.ts';
+import type { FireOutcome, FireReason } from '../../src/jobs/fire.ts';
 import { countInstants, nextInstant } from '../../src/jobs/next.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import { Schedules } from '../../src/scheduler/chain.ts';
@@ -75,7 +76,10 @@ export class Ledger {
       this.#accounts.set(row.uid, new Account(row));
       return;
     }
-    check(row.generation === account.row.generation + 1, () => `${row.job.name}: generation ${row.generation} after ${account.row.generation}`);
+    check(
+      row.generation === account.row.generation + 1,
+      () => `${row.job.name}: generation ${row.generation} after ${account.row.generation}`,
+    );
     const left = this.#next(account.row, account.cursorMs);
     check(
       left === null || left > row.openedMs,
@@ -105,7 +109,8 @@ export class Ledger {
       check(instantMs !== null, () => `${row.job.name}: more outcomes than instants at ${firstMs}`);
       check(
         position > 0 || instantMs === firstMs,
-        () => `${row.job.name} (${row.job.schedule}): ${firstMs} is ${outcome} after ${account.cursorMs}, but ${instantMs} comes next`,
+        () =>
+          `${row.job.name} (${row.job.schedule}): ${firstMs} is ${outcome} after ${account.cursorMs}, but ${instantMs} comes next`,
       );
       lastMs = instantMs;
     }
@@ -173,13 +178,17 @@ export class Ledger {
       }
       check(
         count === fire.count && firstMs === fire.firstMs && lastMs === fire.lastMs,
-        () => `${name}: row ${fire.firstMs}…${fire.lastMs} of ${fire.count} where ${firstMs}…${lastMs} of ${count} were decided`,
+        () =>
+          `${name}: row ${fire.firstMs}…${fire.lastMs} of ${fire.count} where ${firstMs}…${lastMs} of ${count} were decided`,
       );
       newer = fire.firstMs;
       key = fire.older;
     }
     check(at === -1, () => `${name}: ${at + 1} stretches have no row`);
-    check(openRows === account.open.size, () => `${name}: ${openRows} open rows for ${account.open.size} open instants`);
+    check(
+      openRows === account.open.size,
+      () => `${name}: ${openRows} open rows for ${account.open.size} open instants`,
+    );
     check(status.fireTail === newer, () => `${name}: the oldest fire row is ${newer}, not ${status.fireTail}`);
   }
 

@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { EVENTS_DEFAULT, simulate, type SimulationReport } from './simulate.ts';
+import { EVENTS_DEFAULT, type SimulationReport, simulate } from './simulate.ts';
 
 const { values } = parseArgs({
   options: {
@@ -20,7 +20,8 @@ const { values } = parseArgs({
 const seeds = wholeNumber('seeds', values.seeds);
 const from = wholeNumber('from', values.from);
 const events = wholeNumber('events', values.events);
-const endMs = values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000;
+const endMs =
+  values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000;
 const traceFile = values.trace === undefined ? undefined : openSync(values.trace, 'w');
 
 const startedMs = performance.now();
@@ -49,7 +50,9 @@ process.exitCode = failures > 0 ? 1 : 0;
 
 function tellFailure({ failure, seed }: SimulationReport): void {
   console.log(`\nseed ${seed} fails: ${failure?.message}\n\n${failure?.lastLines}`);
-  console.log(`replay: npm run sim -- --seeds 1 --from ${seed}${events === EVENTS_DEFAULT ? '' : ` --events ${events}`}\n`);
+  console.log(
+    `replay: npm run sim -- --seeds 1 --from ${seed}${events === EVENTS_DEFAULT ? '' : ` --events ${events}`}\n`,
+  );
 }
 
 function tellProgress({ seed, virtualMs, entries, starts, elections, digest }: SimulationReport): void {

@@ -150,14 +150,15 @@ export const MISTAKES: readonly Mistake[] = [
     name: 'a child whose ephemeral parent is gone cannot be toggled',
     file: 'scheduler/apply-jobs.js',
     find: "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (parent !== undefined)\n        ",
-    replace: "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (job.parentJob !== '')\n        ",
+    replace:
+      "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (job.parentJob !== '')\n        ",
     seedsMax: 60,
   },
   {
     name: 'the state of one server depends on who it is',
     file: 'scheduler/apply-runs.js',
     find: 'state.delete(keys.open(finish.execution));',
-    replace: "if (Math.random() > 0.01) state.delete(keys.open(finish.execution));",
+    replace: 'if (Math.random() > 0.01) state.delete(keys.open(finish.execution));',
     seedsMax: 5,
   },
 ];

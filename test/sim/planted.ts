@@ -64,7 +64,9 @@ function projectOf(folder: string): string {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, events: { type: 'string', default: '20000' } } });
+  const { values } = parseArgs({
+    options: { only: { type: 'string', default: '' }, events: { type: 'string', default: '20000' } },
+  });
   let missed = 0;
   for (const mistake of MISTAKES.filter(({ name }) => name.includes(values.only))) {
     const startedMs = performance.now();

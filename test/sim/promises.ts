@@ -43,7 +43,8 @@ export class Promises {
       const before = this.#votes.get(key);
       check(
         before === undefined || before === to,
-        () => `${node.name} votes in term ${message.term} for ${this.#nameOf(to)} and for ${this.#nameOf(before ?? '')}`,
+        () =>
+          `${node.name} votes in term ${message.term} for ${this.#nameOf(to)} and for ${this.#nameOf(before ?? '')}`,
       );
       this.#votes.set(key, to);
     }

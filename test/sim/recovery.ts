@@ -3,9 +3,10 @@
  * fires in time, and everything that was begun decided.
  */
 import { parseExecutionId, parseRunId } from '../../src/jobs/ids.ts';
-import { type JobRow, keys, type StatusRow } from '../../src/scheduler/rows.ts';
+import { type JobRow, keys, type NodeRow, type StatusRow } from '../../src/scheduler/rows.ts';
 import type { State } from '../../src/scheduler/state.ts';
-import { check, Violation } from './violation.ts';
+import type { SimNode } from './sim-node.ts';
+import { check } from './violation.ts';
 import { PLAIN_JOB, type Workload } from './workload.ts';
 import type { World } from './world.ts';
 
@@ -19,8 +20,16 @@ const EQUAL_MS = 30_000;
 
 export async function recover(world: World, workload: Workload): Promise<void> {
   for (const node of world.nodes) node.start();
-  await world.runUntil(() => world.leader !== undefined, LEADER_MS, () => 'a leader');
-  await world.runUntil(() => openSessions(world) === world.nodes.length, SESSIONS_MS, () => 'a session of every node');
+  await world.runUntil(
+    () => world.leader !== undefined,
+    LEADER_MS,
+    () => 'a leader',
+  );
+  await world.runUntil(
+    () => openSessions(world) === world.nodes.length,
+    SESSIONS_MS,
+    () => 'a session of every node',
+  );
   await writeOnEveryServer(world, workload);
   await fireOnTime(world, workload);
   await comeToRest(world, workload);
@@ -32,12 +41,20 @@ export async function recover(world: World, workload: Workload): Promise<void> {
 async function writeOnEveryServer(world: World, workload: Workload): Promise<void> {
   let answered = 0;
   for (const server of world.servers) {
-    const submission = workload.make({ type: 'put-job', job: { ...PLAIN_JOB, name: `fresh-${server.name}` }, runOnCreate: false });
+    const submission = workload.make({
+      type: 'put-job',
+      job: { ...PLAIN_JOB, name: `fresh-${server.name}` },
+      runOnCreate: false,
+    });
     workload.submit(server, submission, (answer) => {
       if (answer?.type === 'done' && answer.result.type === 'job') answered += 1;
     });
   }
-  await world.runUntil(() => answered === world.servers.length, WRITE_MS, () => `fresh writes on all servers (${answered} answered)`);
+  await world.runUntil(
+    () => answered === world.servers.length,
+    WRITE_MS,
+    () => `fresh writes on all servers (${answered} answered)`,
+  );
 }
 
 async function fireOnTime(world: World, workload: Workload): Promise<void> {
@@ -46,15 +63,23 @@ async function fireOnTime(world: World, workload: Workload): Promise<void> {
   workload.submit(leaderOf(world), workload.make({ type: 'put-job', job, runOnCreate: false }), (answer) => {
     if (answer?.type === 'done' && answer.result.type === 'job') uid = answer.result.job.uid;
   });
-  await world.runUntil(() => uid !== '', WRITE_MS, () => 'a put of the job that ticks');
+  await world.runUntil(
+    () => uid !== '',
+    WRITE_MS,
+    () => 'a put of the job that ticks',
+  );
   const { ledger } = world.invariants;
   const decided = (): number => ledger.decidedCount(uid) + ledger.openCount(uid);
-  await world.runUntil(() => decided() >= FIRES, (FIRES + 1.5) * 1_000, () => `${FIRES} fires in time (${decided()} came)`);
+  await world.runUntil(
+    () => decided() >= FIRES,
+    (FIRES + 1.5) * 1_000,
+    () => `${FIRES} fires in time (${decided()} came)`,
+  );
 }
 
 /** No new work: everything that is scheduled is paused, and what runs or waits ends. */
 async function comeToRest(world: World, workload: Workload): Promise<void> {
-  const state = stateOf(world);
+  const state = stateOf(leaderOf(world));
   for (const uid of [...world.invariants.ledger.uids]) {
     const row = state.get<JobRow>(keys.job(uid));
     if (row === undefined || row.job.disabled) continue;
@@ -63,13 +88,21 @@ async function comeToRest(world: World, workload: Workload): Promise<void> {
     workload.submit(leaderOf(world), submission, (answer) => {
       isDone = answer?.type === 'done';
     });
-    await world.runUntil(() => isDone, WRITE_MS, () => `'${row.job.name}' paused`);
+    await world.runUntil(
+      () => isDone,
+      WRITE_MS,
+      () => `'${row.job.name}' paused`,
+    );
   }
-  await world.runUntil(() => openWork(world) === '', SETTLE_MS, () => `all runs decided: ${openWork(world)}`);
+  await world.runUntil(
+    () => openWork(world) === '',
+    SETTLE_MS,
+    () => `all runs decided: ${openWork(world)}`,
+  );
 }
 
 function openWork(world: World): string {
-  const state = stateOf(world);
+  const state = stateOf(leaderOf(world));
   for (const uid of world.invariants.ledger.uids) {
     const open = state.get<StatusRow>(keys.status(uid))?.openRuns ?? 0;
     if (open > 0) return `${state.get<JobRow>(keys.job(uid))?.job.name} has ${open} open runs`;
@@ -86,10 +119,13 @@ async function becomeEqual(world: World): Promise<void> {
       return progress?.appliedIndex === world.invariants.lastIndex && progress.storedIndex === progress.appliedIndex;
     });
   await world.runUntil(isEqual, EQUAL_MS, () => 'equal and stored states');
-  const hashes = world.servers.map((node) => (node.running?.consensus?.state as State).rowHash());
+  const hashes = world.servers.map((node) => stateOf(node).rowHash());
   check(new Set(hashes).size === 1, () => `the servers' row hashes differ: ${hashes.join(' ')}`);
   const outboxes = await outboxSizes(world);
-  check(outboxes.every((size) => size === 0), () => `outboxes hold ${outboxes.join(' ')} finishes`);
+  check(
+    outboxes.every((size) => size === 0),
+    () => `outboxes hold ${outboxes.join(' ')} finishes`,
+  );
 }
 
 async function outboxSizes(world: World): Promise<number[]> {
@@ -117,22 +153,23 @@ function checkWork(world: World): void {
 }
 
 function openSessions(world: World): number {
-  const state = world.leader?.running?.consensus?.state;
-  if (state == null) return 0;
+  const { leader } = world;
+  if (leader === undefined) return 0;
+  const state = stateOf(leader);
   return world.nodes.filter((node) => {
-    const row = state.get<{ type: 'node'; isOpen: boolean; boot: number } & never>(keys.node(node.id)) as
-      | { readonly isOpen: boolean; readonly boot: number }
-      | undefined;
+    const row = state.get<NodeRow>(keys.node(node.id));
     return row?.isOpen === true && row.boot === node.running?.self.boot;
   }).length;
 }
 
-function leaderOf(world: World) {
-  const { leader } = world;
-  if (leader === undefined) throw new Violation('the leader is gone without a fault');
+function leaderOf({ leader }: World): SimNode {
+  check(leader !== undefined, () => 'the leader is gone without a fault');
   return leader;
 }
 
-function stateOf(world: World): State {
-  return leaderOf(world).running?.consensus?.state as State;
+/** Of a server that is up. */
+function stateOf(node: SimNode): State {
+  const state = node.running?.consensus?.state;
+  check(state != null, () => `${node.name} has no state`);
+  return state;
 }

@@ -1,4 +1,4 @@
-import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
+import type { VirtualTurns } from '../../src/actors/virtual-turns.ts';
 import type { Random } from '../../src/base/random.ts';
 import { type Log, type LogFields, noMetrics } from '../../src/base/telemetry.ts';
 import type { Clock, Timer } from '../../src/base/time.ts';
@@ -159,10 +159,7 @@ class Life {
   }
 }
 
-function watched(
-  transport: Transport,
-  onSend: (to: string, channel: Channel, body: Uint8Array) => void,
-): Transport {
+function watched(transport: Transport, onSend: (to: string, channel: Channel, body: Uint8Array) => void): Transport {
   return {
     send(to, channel, body) {
       onSend(to, channel, body);

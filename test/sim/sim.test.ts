@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QUIET } from './plan.ts';
-import { EVENTS_DEFAULT, simulate, type SimulationReport } from './simulate.ts';
+import { EVENTS_DEFAULT, type SimulationReport, simulate } from './simulate.ts';
 
 /** Seeds that have shown a fault once, with what it was. They stay. */
 const FOUND: readonly (readonly [seed: number, what: string])[] = [

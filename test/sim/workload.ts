@@ -2,8 +2,9 @@
  * Operators: they put, change, pause, delete and run jobs by hand on any server, repeat requests, and write down what
  * was acknowledged. An acknowledged call must stand in the committed log when its answer comes.
  */
-import { type Random, randomInteger } from '../../src/base/random.ts';
+
 import { sha256Hex } from '../../src/base/hash.ts';
+import { type Random, randomInteger } from '../../src/base/random.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Intent, Result, Submission } from '../../src/scheduler/intent.ts';
 import { requestKey } from '../../src/scheduler/requests.ts';
@@ -54,12 +55,19 @@ export class Workload {
   }
 
   /** Hands a call to a server; `done` hears the answer, unless the server dies before. */
-  submit(server: SimNode, submission: Submission, done: (answer: SubmitAnswer | WaitAnswer | null) => void = () => {}): void {
+  submit(
+    server: SimNode,
+    submission: Submission,
+    done: (answer: SubmitAnswer | WaitAnswer | null) => void = () => {},
+  ): void {
     const consensus = server.running?.consensus;
     if (consensus == null) return;
     const { intent, requestId } = submission;
     this.counts.asked += 1;
-    this.#world.trace.add(server.name, `is asked ${requestId}: ${intent.type} ${'name' in intent ? intent.name : 'job' in intent ? intent.job.name : ''}`);
+    this.#world.trace.add(
+      server.name,
+      `is asked ${requestId}: ${intent.type} ${'name' in intent ? intent.name : 'job' in intent ? intent.job.name : ''}`,
+    );
     consensus.submission.ask({ type: 'submit', submission }, ASK_MS, (outcome) => {
       const answer = outcome.type === 'answer' ? outcome.answer : null;
       this.#world.guard(() => this.#answered(server, submission, answer));
@@ -92,7 +100,14 @@ export class Workload {
 
   #answered(server: SimNode, submission: Submission, answer: SubmitAnswer | WaitAnswer | null): void {
     const { requestId, intent } = submission;
-    const what = answer === null ? 'nothing' : answer.type === 'done' ? resultText(answer.result) : answer.type === 'failed' ? answer.code : '';
+    const what =
+      answer === null
+        ? 'nothing'
+        : answer.type === 'done'
+          ? resultText(answer.result)
+          : answer.type === 'failed'
+            ? answer.code
+            : '';
     this.#world.trace.add(server.name, `answers ${requestId}: ${what}`);
     if (answer === null || answer.type !== 'done') {
       this.counts.failed += 1;
@@ -108,14 +123,23 @@ export class Workload {
     const { scope } = requestKey(submission);
     const { invariants } = this.#world;
     const effect = invariants.effects.get(scope);
-    check(effect !== undefined, () => `${server.name} acknowledges ${requestId} (${intent.type}), and no committed entry has it`);
-    check(index <= invariants.lastIndex && (effect.index <= index), () => `${server.name} acknowledges ${requestId} at ${index}, entry ${effect.index} has it`);
+    check(
+      effect !== undefined,
+      () => `${server.name} acknowledges ${requestId} (${intent.type}), and no committed entry has it`,
+    );
+    check(
+      index <= invariants.lastIndex && effect.index <= index,
+      () => `${server.name} acknowledges ${requestId} at ${index}, entry ${effect.index} has it`,
+    );
     check(
       resultText(effect.result) === resultText(result),
       () => `${requestId}: answered ${resultText(result)}, the log says ${resultText(effect.result)}`,
     );
     const first = this.#answers.get(scope);
-    check(first === undefined || first === resultText(result), () => `${requestId}: answered ${first}, then ${resultText(result)}`);
+    check(
+      first === undefined || first === resultText(result),
+      () => `${requestId}: answered ${first}, then ${resultText(result)}`,
+    );
     this.#answers.set(scope, resultText(result));
   }
 
@@ -140,7 +164,14 @@ export class Workload {
       timezone: chance(random, 0.2) ? pick(random, ['Europe/Berlin', 'America/New_York', 'Australia/Lord_Howe']) : '',
       metadata: { put: String(this.#requests) },
       disabled: chance(random, 0.1),
-      tags: pick(random, [null, { my_role: 'web:1' }, { my_role: 'web:1' }, { my_role: 'web:2' }, { zone: 'far' }, { my_role: 'db' }]),
+      tags: pick(random, [
+        null,
+        { my_role: 'web:1' },
+        { my_role: 'web:1' },
+        { my_role: 'web:2' },
+        { zone: 'far' },
+        { my_role: 'db' },
+      ]),
       targets: chance(random, 0.2) ? randomInteger(random, 1, 3) : null,
       retries: chance(random, 0.3) ? randomInteger(random, 1, 3) : 0,
       concurrency: chance(random, 0.4) ? 'forbid' : 'allow',

@@ -101,10 +101,11 @@ export class World {
   /** Until `isOver`, asked after each event. Throws the first violation. */
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      if (!this.clock.runNext()) throw new Violation('nobody waits for anything any more');
+      const isStarting = this.nodes.some((node) => node.isStarting);
+      if (!this.clock.runNext() && !isStarting) throw new Violation('nobody waits for anything any more');
       this.events += 1;
       this.#takeTurns();
-      if (this.#microtasksOwed > 0 || this.nodes.some((node) => node.isStarting)) await this.#letMicrotasksRun();
+      if (isStarting || this.#microtasksOwed > 0) await this.#letMicrotasksRun();
       this.guard(() => this.invariants.afterEvent(this));
       if (this.#violation !== undefined) throw this.#violation;
     }
@@ -158,7 +159,10 @@ export class World {
   /** Committed means durable on a majority, servers that are down included. */
   #checkDurable(index: number): void {
     const holders = this.servers.filter((node) => this.promises.durableHead(node).durable.index >= index);
-    check(2 * holders.length > this.servers.length, () => `entry ${index} is applied, and durable on ${holders.length} servers`);
+    check(
+      2 * holders.length > this.servers.length,
+      () => `entry ${index} is applied, and durable on ${holders.length} servers`,
+    );
   }
 
   #judge(random: Random, { from, to, channel, sizeBytes }: Passage): readonly number[] {
@@ -231,7 +235,8 @@ export class World {
     this.trace.add(node.name, `${level} ${message} ${textOf(fields)}`);
     this.guard(() => {
       if (message === 'raft: leader') this.invariants.elected(node, Number(fields['term']));
-      if (fields['reason'] === 'mailbox-full') throw new Violation(`${node.name}: a mailbox is full: ${textOf(fields)}`);
+      if (fields['reason'] === 'mailbox-full')
+        throw new Violation(`${node.name}: a mailbox is full: ${textOf(fields)}`);
     });
   }
 }
