@@ -21,8 +21,9 @@ export async function bulk(context: BenchContext): Promise<Figure[]> {
     const [watcher] = connectTo(target, 1);
     if (watcher === undefined) throw new Error('no connection');
     await putJob(watcher, noopJob(JOB));
+    progress.step('bulk: warm-up');
+    await submitFor(target, watcher, scale.bulkInFlight, scale.warmUpSeconds * 1_000);
     progress.step('bulk: no-op function runs');
-    await submitFor(target, watcher, scale.bulkInFlight, scale.seconds * 200);
     const measures = await bestOf(scale.bestOf, async () => {
       const costs = watchCosts(target);
       const beganMs = performance.now();

@@ -20,6 +20,12 @@ import type { Progress } from './progress.ts';
 export interface Scale {
   /** Of each timed figure. */
   readonly seconds: number;
+  /**
+   * Before the first timed figure of a node it gets so many calls, or as many as fit into the seconds: V8 compiles the
+   * hot paths over the first thousands, and a node runs for months.
+   */
+  readonly warmUpCalls: number;
+  readonly warmUpSeconds: number;
   /** A timed figure is measured so often and the best is kept, with a note: for machines that do other things too. */
   readonly bestOf: number;
   readonly clientCounts: readonly number[];
@@ -34,6 +40,8 @@ export interface Scale {
 
 export const FULL_SCALE: Scale = {
   seconds: 5,
+  warmUpCalls: 10_000,
+  warmUpSeconds: 15,
   bestOf: 1,
   clientCounts: [1, 8, 32],
   bulkInFlight: 2_000,
@@ -81,6 +89,7 @@ const FUNCTIONS = fileURLToPath(new URL('./functions', import.meta.url));
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 15_000;
 const POLL_MS = 2;
+const WARM_UP_CLIENTS = 32;
 
 export async function startNode(options: NodeOptions = {}): Promise<NodeProcess> {
   const directory = await mkdtemp(join(tmpdir(), 'carillon-bench-'));
@@ -134,45 +143,69 @@ export interface Load {
   readonly target: Target;
   readonly clients: number;
   readonly seconds: number;
-  /** One call; throws when the answer is not what it should be. `number` counts all calls, from 0. */
-  readonly call: (connection: HttpConnection, number: number) => Promise<void>;
+  /** One call; throws when the answer is not what it should be. */
+  readonly call: (connection: HttpConnection) => Promise<void>;
 }
 
 /**
  * Each client makes one call after another until the time is over; what runs then is waited for and counted. Before the
- * time begins there is a warm-up of a fifth of it that is not counted.
+ * time begins there is a settling of a tenth of it that is not counted.
  */
-export async function closedLoop(
-  load: Load,
-  firstNumber = 0,
-): Promise<Figure['measures'] & { readonly count: number }> {
-  const { target, clients, seconds, call } = load;
+export async function closedLoop(load: Load): Promise<Figure['measures'] & { readonly count: number }> {
+  const { target, clients, seconds } = load;
   const connections = connectTo(target, clients);
-  let number = firstNumber;
-  const runFor = async (milliseconds: number, latencies: Latencies) => {
-    const endMs = performance.now() + milliseconds;
-    const client = async (connection: HttpConnection) => {
-      for (let beganMs = performance.now(); beganMs < endMs; ) {
-        await call(connection, number++);
-        const nowMs = performance.now();
-        latencies.add(nowMs - beganMs);
-        beganMs = nowMs;
-      }
-    };
-    await Promise.all(connections.map(client));
-  };
   try {
-    await runFor(seconds * 200, new Latencies());
-    const latencies = new Latencies();
+    await callFor(load, connections, { milliseconds: seconds * 100, callsMax: Number.POSITIVE_INFINITY });
     const costs = watchCosts(target);
     const beganMs = performance.now();
-    await runFor(seconds * 1_000, latencies);
+    const latencies = await callFor(load, connections, {
+      milliseconds: seconds * 1_000,
+      callsMax: Number.POSITIVE_INFINITY,
+    });
     const tookMs = performance.now() - beganMs;
     const { count } = latencies;
     return { perSecond: (1_000 * count) / tookMs, ...latencies.measures(), count, ...costs(count) };
   } finally {
     for (const connection of connections) connection.close();
   }
+}
+
+/** See `Scale.warmUpCalls`. */
+export async function warmUp(context: BenchContext, target: Target, call: Load['call']): Promise<void> {
+  const { warmUpCalls, warmUpSeconds } = context.scale;
+  const connections = connectTo(target, WARM_UP_CLIENTS);
+  try {
+    await callFor({ call }, connections, { milliseconds: warmUpSeconds * 1_000, callsMax: warmUpCalls });
+  } finally {
+    for (const connection of connections) connection.close();
+  }
+}
+
+async function callFor(
+  { call }: Pick<Load, 'call'>,
+  connections: readonly HttpConnection[],
+  until: { readonly milliseconds: number; readonly callsMax: number },
+): Promise<Latencies> {
+  const latencies = new Latencies();
+  const endMs = performance.now() + until.milliseconds;
+  let begun = 0;
+  const client = async (connection: HttpConnection) => {
+    for (let beganMs = performance.now(); beganMs < endMs && begun < until.callsMax; ) {
+      begun += 1;
+      await call(connection);
+      const nowMs = performance.now();
+      latencies.add(nowMs - beganMs);
+      beganMs = nowMs;
+    }
+  };
+  await Promise.all(connections.map(client));
+  return latencies;
+}
+
+/** Numbers for what must not be repeated. */
+export function countFromZero(): () => number {
+  let number = 0;
+  return () => number++;
 }
 
 /** Call the result to learn what was spent since, for each of so many calls. */

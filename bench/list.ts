@@ -1,8 +1,17 @@
 /** How long does a page of the list of jobs take when there are many? */
 import { echoJob, putJobs } from './bench-jobs.ts';
 import type { Figure } from './figure.ts';
-import { type BenchContext, bestOf, clientsText, closedLoop, connectTo, watchCosts } from './harness.ts';
-import { expectStatus } from './http-client.ts';
+import {
+  type BenchContext,
+  bestOf,
+  clientsText,
+  closedLoop,
+  connectTo,
+  countFromZero,
+  warmUp,
+  watchCosts,
+} from './harness.ts';
+import { expectStatus, type HttpConnection } from './http-client.ts';
 
 const PAGE = 25;
 const PUT_CONNECTIONS = 32;
@@ -18,22 +27,19 @@ export async function list(context: BenchContext): Promise<Figure[]> {
     await putJobs(connections, scale.listJobs, (number) => echoJob(`bench-list-${number}`, '@every 24h'));
     for (const connection of connections) connection.close();
     const pages = Math.max(1, Math.floor(scale.listJobs / PAGE));
+    const nextNumber = countFromZero();
+    const call = async (client: HttpConnection) => {
+      // All pages in turn, in strides, so that near ones do not follow each other.
+      const start = ((nextNumber() * STRIDE) % pages) * PAGE;
+      const path = `/v1/jobs?_start=${start}&_end=${start + PAGE}`;
+      expectStatus(await client.call('GET', path), 200, path);
+    };
+    progress.step('list: warm-up');
+    await warmUp(context, target, call);
     for (const clients of CLIENT_COUNTS) {
       const label = `a page of ${PAGE}, ${clientsText(clients)}`;
       progress.step(`list: ${label}`);
-      const measures = await bestOf(scale.bestOf, () =>
-        closedLoop({
-          target,
-          clients,
-          seconds: scale.seconds,
-          async call(connection, number) {
-            // All pages in turn, in strides, so that near ones do not follow each other.
-            const start = ((number * STRIDE) % pages) * PAGE;
-            const path = `/v1/jobs?_start=${start}&_end=${start + PAGE}`;
-            expectStatus(await connection.call('GET', path), 200, path);
-          },
-        }),
-      );
+      const measures = await bestOf(scale.bestOf, () => closedLoop({ target, clients, seconds: scale.seconds, call }));
       figures.push({ question: 'list', label, measures, note: `of ${scale.listJobs} jobs, in the order of names` });
     }
     progress.step('list: all jobs at once');

@@ -31,7 +31,7 @@ export function writeMarkdown({ machine, scale, sections, floors }: Report): str
     '',
     `- ${machine.date}; carillon ${machine.carillon}, commit ${machine.commit}; Node ${machine.node}`,
     `- ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGigabytes.toFixed(1)} GiB, Linux ${machine.kernel}; load ${machine.load.toFixed(2)} before the first question`,
-    `- ${scale.seconds} s a figure after a warm-up of a fifth of it, ${best}; load and node on the same cores`,
+    `- ${scale.seconds} s a figure, ${best}, after a warm-up of ${writeNumber(scale.warmUpCalls)} calls or ${scale.warmUpSeconds} s; load and node on the same cores`,
     '',
     '## Floors',
     '',

@@ -82,9 +82,9 @@ export interface ConsensusOptions {
   readonly probes?: ConsensusProbes;
 }
 
-/** What only a simulator sets: a log that is compacted early, events that get lost, a look at each applied entry. */
+/** What only a simulator sets: a log that is compacted early, hasty elections, events that get lost, a look at each applied entry. */
 export interface ConsensusProbes {
-  readonly raft?: Pick<RaftActorOptions, 'keepEntries' | 'logBytesMax'>;
+  readonly raft?: Pick<RaftActorOptions, 'keepEntries' | 'logBytesMax' | 'limits'>;
   readonly keepEvent?: (event: StateEvent) => boolean;
   readonly onApplied?: (state: State, entry: Entry, events: readonly StateEvent[]) => void;
 }

@@ -66,9 +66,10 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
     delete request.raw.headers['content-type'];
     done();
   });
-  instance.setErrorHandler((error, request, reply) =>
-    sendAnswer(reply, answerForError(error, options.context), queryOf(request)),
-  );
+  instance.setErrorHandler((error, request, reply) => {
+    letBodyPass(request, reply);
+    return sendAnswer(reply, answerForError(error, options.context), queryOf(request));
+  });
   instance.setNotFoundHandler((request, reply) => notFound(request, reply));
   addOperations(instance, options.context);
   addPages(instance, options);
@@ -146,6 +147,15 @@ function takeAnyBody(instance: FastifyInstance): void {
     const error = new CodedError('invalid', `Content-Encoding ${encoding.slice(0, 40)} is not read: send plain JSON`);
     return done(error);
   });
+}
+
+/**
+ * Closing under a client that still sends would reset the connection, and the client would lose the answer that says
+ * why. So what is left of the body is read and dropped, for no longer than a request may take to arrive.
+ */
+function letBodyPass(request: FastifyRequest, reply: FastifyReply): void {
+  reply.removeHeader('connection');
+  request.raw.resume();
 }
 
 /** A slash too many leads to the address without it, as in Dkron; everything else is 404, wrong methods too. */

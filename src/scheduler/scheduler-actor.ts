@@ -396,6 +396,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   }
 
   #proposed(key: string, outcome: AskOutcome<ProposeAnswer | RaftStatus>): void {
+    // Of an earlier time as leader: what it held has been given back, and may be held for something new.
+    if (!key.startsWith(`${this.#epoch}/`)) return;
     const reply = this.#replies.get(key);
     this.#replies.delete(key);
     if (outcome.type === 'answer' && outcome.answer.type === 'accepted') {

@@ -54,7 +54,10 @@ export function createSnapshotPort(options: {
       const { appliedIndex } = state.meta;
       if (meta.index <= appliedIndex) {
         // It might even have the name of the state in use.
-        return done(new Error(`a state for index ${meta.index} is of no use: ${appliedIndex} is applied already`), null);
+        return done(
+          new Error(`a state for index ${meta.index} is of no use: ${appliedIndex} is applied already`),
+          null,
+        );
       }
       const name = `${FIRST_NAME}-${meta.index}-${meta.term}`;
       disk

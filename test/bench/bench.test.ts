@@ -27,6 +27,8 @@ const SMALL: BenchContext = {
   scale: {
     ...FULL_SCALE,
     seconds: 0.3,
+    warmUpCalls: 20,
+    warmUpSeconds: 0.2,
     clientCounts: [1, 32],
     bulkInFlight: 50,
     herdJobs: 5,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Job } from '../../src/jobs/job.ts';
-import { makeFinish, makeJob, MINUTE_MS, SECOND_MS } from '../scheduler/machine.ts';
+import { MINUTE_MS, makeFinish, makeJob, SECOND_MS } from '../scheduler/machine.ts';
 import { Server } from '../scheduler/server.ts';
 
 const NATS_MAX_PAYLOAD = 1024 * 1024;
@@ -33,7 +33,10 @@ test('a hello opens a session and is welcomed; the same hello again is welcomed,
 
   assert.equal(server.commands('open-session').length, 1);
   const session = server.node('n1')?.session;
-  assert.deepEqual(server.told('n1', 'welcome').map((message) => message.session), [session, session]);
+  assert.deepEqual(
+    server.told('n1', 'welcome').map((message) => message.session),
+    [session, session],
+  );
 });
 
 test('a hello of an older boot costs no entry', () => {
@@ -84,7 +87,10 @@ test('a finish is proposed once and acknowledged when it is committed, not befor
   server.release();
 
   assert.equal(server.commands('finish').length, 1);
-  assert.deepEqual(server.told('n1', 'acknowledge').map((message) => message.executions), [[`${run}-0-1`]]);
+  assert.deepEqual(
+    server.told('n1', 'acknowledge').map((message) => message.executions),
+    [[`${run}-0-1`]],
+  );
 });
 
 test('a finish that nobody knows is acknowledged too', () => {
@@ -92,7 +98,10 @@ test('a finish that nobody knows is acknowledged too', () => {
 
   server.from({ type: 'finish', node: 'n1', boot: 1, finishes: [makeFinish('0-1-s1-0-1', 'succeeded')] });
 
-  assert.deepEqual(server.told('n1', 'acknowledge').map((message) => message.executions), [['0-1-s1-0-1']]);
+  assert.deepEqual(
+    server.told('n1', 'acknowledge').map((message) => message.executions),
+    [['0-1-s1-0-1']],
+  );
 });
 
 test('a finish that raft refused, or whose event got lost, is taken when it comes again', () => {
@@ -214,7 +223,17 @@ test('a crowd of sessions costs a bounded number of sweeps', () => {
 
   for (let number = 0; number < 200; number += 1) {
     const node = `n${number}`;
-    server.from({ type: 'hello', node, boot: 1, name: node, isServer: false, tags: {}, slots: 1, version: '', address: '' });
+    server.from({
+      type: 'hello',
+      node,
+      boot: 1,
+      name: node,
+      isServer: false,
+      tags: {},
+      slots: 1,
+      version: '',
+      address: '',
+    });
   }
   server.advance(SECOND_MS);
 

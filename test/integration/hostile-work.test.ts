@@ -30,7 +30,13 @@ const HOSTILE: readonly Hostile[] = [
   call('loop', { timeout: '3s' }, 'timed-out', /^time limit of 3000 ms$/),
   // As fast as a pipe takes it, which is far above 100 MB/s.
   shell('flood', 'yes "a line that says little and is written again and again"', '6s', 'timed-out', /^time limit/),
-  shell('fork', `i=0; while [ $i -lt 2000 ]; do sleep ${MARK} & i=$((i+1)); done; wait`, '', 'failed', /^process limit$/),
+  shell(
+    'fork',
+    `i=0; while [ $i -lt 2000 ]; do sleep ${MARK} & i=$((i+1)); done; wait`,
+    '',
+    'failed',
+    /^process limit$/,
+  ),
 ];
 
 test('hostile work of all kinds at once neither delays other jobs nor makes an election nor fills the node', async (t) => {

@@ -20,7 +20,12 @@ test(`after ${KILLS} kills every acknowledged write is there, and each second ha
   const acknowledged = new Acknowledged();
   let node = await startDevNode({ directory });
   const put = await node.call('POST', '/v1/jobs', {
-    body: { name: TICKER, schedule: '* * * * * *', keep_runs: 10_000, command: `echo "$CARILLON_EXECUTION" >> ${file}` },
+    body: {
+      name: TICKER,
+      schedule: '* * * * * *',
+      keep_runs: 10_000,
+      command: `echo "$CARILLON_EXECUTION" >> ${file}`,
+    },
   });
 
   for (let kill = 1; kill <= KILLS; kill += 1) {
@@ -102,7 +107,12 @@ async function writeUntilGone(node: DevNode, prefix: string, acknowledged: Ackno
   }
 }
 
-function note(acknowledged: Acknowledged, job: string, body: Readonly<Record<string, unknown>>, isEnded: boolean): void {
+function note(
+  acknowledged: Acknowledged,
+  job: string,
+  body: Readonly<Record<string, unknown>>,
+  isEnded: boolean,
+): void {
   const { id, state } = body['run'] as { id: string; state: string };
   acknowledged.runs.set(id, { job, state: isEnded ? state : null });
 }

@@ -56,13 +56,12 @@ test('what is no directory, or cannot be written or understood, is refused', asy
   await mkdir(torn);
   await writeFile(join(torn, 'node.json'), '{"format":');
 
-  const isFile = await dev('--data-dir', file);
-  const belowFile = await dev('--data-dir', join(file, 'data'));
-  // Root may write anywhere but here.
-  const unwritable = await dev('--data-dir', '/proc/carillon');
+  // Root may write anywhere but below /proc.
+  const paths = [file, join(file, 'data'), '/proc/carillon'];
+  const refused = await Promise.all(paths.map((path) => dev('--data-dir', path)));
   const notUnderstood = await dev('--data-dir', torn);
 
-  for (const ended of [isFile, belowFile, unwritable]) assertRefused(ended, DIRECTORY_UNUSABLE, /data directory \//);
+  for (const ended of refused) assertRefused(ended, DIRECTORY_UNUSABLE, /data directory \//);
   assertRefused(notUnderstood, DIRECTORY_UNUSABLE, /torn\/node\.json is not understood\. Restore it/);
 });
 
@@ -90,31 +89,27 @@ test('all mistakes in flags, variables and the settings file are told at once', 
     CARILLON_DEFAULT_ZONE: 'Mars/Olympus',
     CARILLON_THREADS: '0',
   });
-  const open = await dev('--http-addr', '0.0.0.0:0');
-  const foreign = await dev('--http-addr', '192.0.2.1:0', '--insecure-no-auth');
-  const unreadable = await dev('--config', broken);
-  const missing = await dev('--config', join(directory, 'missing.json'));
-  const noObject = await dev('--config', list);
-  const badUrl = await dev('--nats-url', 'http://example.org');
-  const noCreds = await dev('--nats-url', 'nats://127.0.0.1:1', '--nats-creds', join(directory, 'missing.creds'));
+  const alone = [
+    [['--http-addr', '0.0.0.0:0'], /http-addr: "0\.0\.0\.0:0" is not loopback.*--insecure-no-auth/],
+    [['--http-addr', '192.0.2.1:0', '--insecure-no-auth'], /192\.0\.2\.1:0 is not an address of this machine/],
+    [['--config', broken], /settings file .*broken\.json: /],
+    [['--config', join(directory, 'missing.json')], /settings file .*missing\.json: /],
+    [['--config', list], /settings file: \[\] is no object/],
+    [['--nats-url', 'http://example.org'], /nats-url: .*http:\/\/example\.org/],
+    [['--nats-creds', join(directory, 'missing.creds')], /nats-creds: .*missing\.creds/],
+  ] as const;
+  const ends = await Promise.all(alone.map(([args]) => dev(...args)));
 
   assertRefused(all, SETTINGS, /./);
   const names = ['slots', 'colour', 'node-name', 'http-addr', 'tag', 'default-zone', 'threads'];
   for (const name of names) assert.match(all.error, new RegExp(`^(carillon dev: )?${name}: .*allowed: `, 'm'));
-  for (const value of ['many', 'red', 'nowhere', 'novalue', 'Mars/Olympus']) assert.ok(all.error.includes(value), value);
-  assertRefused(open, SETTINGS, /http-addr: "0\.0\.0\.0:0" is not loopback.*--insecure-no-auth/);
-  assertRefused(foreign, SETTINGS, /192\.0\.2\.1:0 is not an address of this machine/);
-  assertRefused(unreadable, SETTINGS, /settings file .*broken\.json: /);
-  assertRefused(missing, SETTINGS, /settings file .*missing\.json: /);
-  assertRefused(noObject, SETTINGS, /settings file: \[\] is no object/);
-  assertRefused(badUrl, SETTINGS, /nats-url: .*http:\/\/example\.org/);
-  assertRefused(noCreds, SETTINGS, /nats-creds: .*missing\.creds/);
+  for (const value of ['many', 'red', 'nowhere', 'novalue', 'Mars/Olympus'])
+    assert.ok(all.error.includes(value), value);
+  for (const [index, [, message]] of alone.entries()) assertRefused(ends[index], SETTINGS, message);
 });
 
 test('a flag that does not exist, one without its value and a word too many end with the code for settings', async () => {
-  const unknown = await dev('--colour', 'red');
-  const bare = await dev('--slots');
-  const word = await dev('please');
+  const [unknown, bare, word] = await Promise.all([dev('--colour', 'red'), dev('--slots'), dev('please')]);
 
   assertRefused(unknown, SETTINGS, /unknown option '--colour'/);
   assertRefused(bare, SETTINGS, /--slots <N>' argument missing/);
@@ -165,7 +160,9 @@ function dev(...args: readonly string[]): Promise<Ended> {
 }
 
 /** A line that says what, and nothing that only we can read. */
-function assertRefused({ code, out, error }: Ended, expected: number, message: RegExp): void {
+function assertRefused(ended: Ended | undefined, expected: number, message: RegExp): void {
+  assert.ok(ended !== undefined);
+  const { code, out, error } = ended;
   assert.match(error, message);
   assert.doesNotMatch(error, STACK);
   assert.deepEqual([code, out], [expected, ''], error);

@@ -5,8 +5,7 @@ import { type DevNode, startDevNode, until } from '../helpers/dev-node.ts';
 import { startNatsServer } from '../helpers/nats-server.ts';
 
 /** Word for word as the study has it. */
-const DOCUMENT =
-  '{"name": "job_name", "command": "/bin/true", "schedule": "@every 2m", "tags": {"my_role": "web:1"}}';
+const DOCUMENT = '{"name": "job_name", "command": "/bin/true", "schedule": "@every 2m", "tags": {"my_role": "web:1"}}';
 const ARGS = ['--tag', 'my_role=web'];
 const INTERVAL_MS = 120_000;
 /** Two real intervals take over four minutes: `CARILLON_LONG_TESTS=1` waits for them, otherwise two of two seconds. */

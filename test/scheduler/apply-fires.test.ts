@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { dueItems } from '../../src/scheduler/chain.ts';
 import type { FireItem } from '../../src/scheduler/command.ts';
 import { checkState } from './invariants.ts';
-import { Machine, MINUTE_MS, NOON_MS, schedules, SECOND_MS } from './machine.ts';
+import { Machine, MINUTE_MS, NOON_MS, SECOND_MS, schedules } from './machine.ts';
 
 function due(machine: Machine, uid: string): FireItem {
   return dueItems(schedules, machine.job(uid), machine.status(uid), machine.nowMs)[0] as FireItem;

@@ -4,7 +4,7 @@ import { apply } from '../../src/scheduler/apply.ts';
 import { type Command, decodeCommand } from '../../src/scheduler/command.ts';
 import { DEFAULT_SETTINGS } from '../../src/scheduler/settings.ts';
 import { checkState } from './invariants.ts';
-import { Machine, makeJob, MINUTE_MS, NOON_MS, SECOND_MS } from './machine.ts';
+import { Machine, MINUTE_MS, makeJob, NOON_MS, SECOND_MS } from './machine.ts';
 
 test('a job that is put has a uid of its entry, its first instant and a place in the due index', () => {
   const machine = new Machine();
@@ -63,7 +63,10 @@ test('a completion is refused as stale, and changes nothing, when a fire came in
     assert.equal(one.type, 'command');
     if (one.type === 'command') machine.apply(one.command);
 
-    assert.equal(machine.events.some((event) => event.type === 'answered' && event.isStale), true);
+    assert.equal(
+      machine.events.some((event) => event.type === 'answered' && event.isStale),
+      true,
+    );
     assert.equal(machine.state.rowHash(), before);
   }
   checkState(machine);
@@ -71,14 +74,21 @@ test('a completion is refused as stale, and changes nothing, when a fire came in
 
 test('a completion is stale when logged time has passed the first instant that it names', () => {
   const machine = new Machine();
-  const completed = machine.completed({ type: 'put-job', job: makeJob({ schedule: '* * * * * *' }), runOnCreate: false });
+  const completed = machine.completed({
+    type: 'put-job',
+    job: makeJob({ schedule: '* * * * * *' }),
+    runOnCreate: false,
+  });
   machine.nowMs += 2 * SECOND_MS;
   machine.node('n1');
 
   if (completed.type === 'command') machine.apply(completed.command);
 
   assert.equal(machine.uid('job'), undefined);
-  assert.equal(machine.events.some((event) => event.type === 'answered' && event.isStale), true);
+  assert.equal(
+    machine.events.some((event) => event.type === 'answered' && event.isStale),
+    true,
+  );
 });
 
 test('a command for a job that was deleted and put again meanwhile is stale', () => {
@@ -97,7 +107,10 @@ test('a command for a job that was deleted and put again meanwhile is stale', ()
   for (const completed of late) {
     if (completed.type === 'command') machine.apply(completed.command);
 
-    assert.equal(machine.events.some((event) => event.type === 'answered' && event.isStale), true);
+    assert.equal(
+      machine.events.some((event) => event.type === 'answered' && event.isStale),
+      true,
+    );
   }
   assert.equal(machine.uid('job'), uid);
   assert.equal(machine.job(uid).generation, 1);
@@ -136,7 +149,11 @@ test('refusals say what is wrong and keep no answer', () => {
   const cases = [
     [{ type: 'put-job', job: makeJob({ parentJob: 'nobody' }), runOnCreate: false }, 'invalid', /there is no such job/],
     [{ type: 'put-job', job: makeJob({ parentJob: 'job' }), runOnCreate: false }, 'invalid', /there is no such job/],
-    [{ type: 'put-job', job: makeJob({ name: 'parent', parentJob: 'child' }), runOnCreate: false }, 'invalid', /descends from/],
+    [
+      { type: 'put-job', job: makeJob({ name: 'parent', parentJob: 'child' }), runOnCreate: false },
+      'invalid',
+      /descends from/,
+    ],
     [{ type: 'delete-job', name: 'parent' }, 'conflict', /parent of 'child'/],
     [{ type: 'delete-job', name: 'nobody' }, 'not-found', /there is no job 'nobody'/],
     [{ type: 'toggle-job', name: 'nobody' }, 'not-found', /there is no job/],
@@ -212,7 +229,8 @@ test('a child moves from one parent to another, and is not counted twice', () =>
 test('a child of a parent that has its full number of children can still be edited', () => {
   const machine = new Machine();
   machine.put({ name: 'parent' });
-  for (let number = 0; number < 1_000; number += 1) machine.put({ name: `child-${number}`, parentJob: 'parent', schedule: '' });
+  for (let number = 0; number < 1_000; number += 1)
+    machine.put({ name: `child-${number}`, parentJob: 'parent', schedule: '' });
 
   const edited = machine.submit({
     type: 'put-job',

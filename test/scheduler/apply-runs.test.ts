@@ -97,7 +97,10 @@ test('a failed attempt is tried again on its node after 1, 2, 4 … at most 30 s
     machine.nowMs = waiting.fromMs;
     assign(0, [target]);
   }
-  assert.deepEqual(delays, [1, 2, 4, 8, 16, 30, 30].map((seconds) => seconds * SECOND_MS));
+  assert.deepEqual(
+    delays,
+    [1, 2, 4, 8, 16, 30, 30].map((seconds) => seconds * SECOND_MS),
+  );
 
   machine.finish(`${run}-0-8`, 'succeeded');
 
@@ -298,7 +301,10 @@ test('groups are unique within a job, also in one millisecond', () => {
     if (number === 2) machine.nowMs += 1;
   }
 
-  assert.deepEqual([...groups], [`${NOON_MS}000000`, `${NOON_MS}000001`, `${NOON_MS}000002`, `${NOON_MS + 1}000000`, `${NOON_MS + 1}000001`]);
+  assert.deepEqual(
+    [...groups],
+    [`${NOON_MS}000000`, `${NOON_MS}000001`, `${NOON_MS}000002`, `${NOON_MS + 1}000000`, `${NOON_MS + 1}000001`],
+  );
   assert.ok(node.session > 0);
 });
 
@@ -338,18 +344,19 @@ test('an ephemeral job goes with its first success, and says how its run ended',
   machine.finish(`${run}-0-1`, 'failed');
   assert.equal(machine.uid('job'), uid);
   machine.nowMs += SECOND_MS;
-  machine.apply({ type: 'assign', nowMs: machine.nowMs, items: [{ run, ordinal: 0, targets: [{ node: 'n0', session: 1 }] }] });
+  machine.apply({
+    type: 'assign',
+    nowMs: machine.nowMs,
+    items: [{ run, ordinal: 0, targets: [{ node: 'n0', session: 1 }] }],
+  });
 
   machine.finish(`${run}-0-2`, 'succeeded');
 
   const ended = machine.events.find((event) => event.type === 'run-ended');
-  assert.deepEqual(
-    ended?.type === 'run-ended' && ended.last?.executions.map(({ id, state }) => [id, state]),
-    [
-      [`${run}-0-1`, 'failed'],
-      [`${run}-0-2`, 'succeeded'],
-    ],
-  );
+  assert.deepEqual(ended?.type === 'run-ended' && ended.last?.executions.map(({ id, state }) => [id, state]), [
+    [`${run}-0-1`, 'failed'],
+    [`${run}-0-2`, 'succeeded'],
+  ]);
   assert.equal(machine.uid('job'), undefined);
   checkState(machine);
 });

@@ -40,7 +40,9 @@ test('fires that are appended and resolved in any order leave a folded list that
         while (open.length > 0 && random() < 0.5) {
           const [nominalMs] = open.splice(Math.floor(random() * open.length), 1) as [number];
           const ran = random() < 0.6;
-          const end = ran ? ({ outcome: 'ran', reason: '' } as const) : ({ outcome: 'missed', reason: 'no-target' } as const);
+          const end = ran
+            ? ({ outcome: 'ran', reason: '' } as const)
+            : ({ outcome: 'missed', reason: 'no-target' } as const);
           resolveFire(applying(machine), uid, nominalMs, { ...end, latenessMs: ran ? at : null });
           expected.set(nominalMs, end.outcome + end.reason);
         }
@@ -97,7 +99,11 @@ test('fires older than keep-fires go, with the generations that nothing is left 
   machine.nowMs += 60 * MINUTE_MS;
   machine.fire(uid);
   machine.nowMs += 2 * DAY_MS;
-  machine.apply({ type: 'expire', nowMs: machine.nowMs, waits: [{ run: `${uid}-s${NOON_MS + 5.5 * 60 * MINUTE_MS}`, ordinal: null }] });
+  machine.apply({
+    type: 'expire',
+    nowMs: machine.nowMs,
+    waits: [{ run: `${uid}-s${NOON_MS + 5.5 * 60 * MINUTE_MS}`, ordinal: null }],
+  });
   machine.fire(uid);
 
   assert.equal(machine.state.get(keys.generation(uid, 1)), undefined);

@@ -107,5 +107,7 @@ function sourceOf(machine: Machine, uid: string, generation: number): Pick<JobRo
 
 /** Rows that belong to a job, by its uid. */
 export function rowsOf(machine: Machine, uid: string): string[] {
-  return [...machine.rows().keys()].filter((key) => key.split('/').some((part) => part.startsWith(`${uid}-`) || uidFromKey(part) === uid));
+  return [...machine.rows().keys()].filter((key) =>
+    key.split('/').some((part) => part.startsWith(`${uid}-`) || uidFromKey(part) === uid),
+  );
 }

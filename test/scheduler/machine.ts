@@ -229,7 +229,10 @@ export class Machine {
   rows(): Map<string, StateRow> {
     const found = new Map<string, StateRow>();
     // The hash is no row.
-    for (const [from, to] of [['', HASH_KEY], [`${HASH_KEY}\0`, '\x7f']] as const) {
+    for (const [from, to] of [
+      ['', HASH_KEY],
+      [`${HASH_KEY}\0`, '\x7f'],
+    ] as const) {
       this.state.scan({ from, to, limit: 10_000_000 }, (_, rows) => {
         for (const { key, row } of rows) found.set(key, row);
       });

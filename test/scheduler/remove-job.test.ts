@@ -84,7 +84,10 @@ test('what still waits while a deleted job is purged neither runs nor ends', () 
   assert.deepEqual(machine.events, [{ type: 'wait-ended', run: oldest, ordinal: null }]);
   machine.apply({ type: 'assign', nowMs: machine.nowMs, items: [{ run: other, ordinal: null, targets: [node] }] });
 
-  assert.equal(machine.events.some((event) => event.type === 'assigned'), false);
+  assert.equal(
+    machine.events.some((event) => event.type === 'assigned'),
+    false,
+  );
   machine.apply({ type: 'purge', nowMs: machine.nowMs, uid });
   purgeAll(machine, uid);
   assert.deepEqual(rowsOf(machine, uid), []);

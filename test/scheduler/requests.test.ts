@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkState } from './invariants.ts';
-import { Machine, makeJob, MINUTE_MS, NOON_MS } from './machine.ts';
+import { Machine, MINUTE_MS, makeJob, NOON_MS } from './machine.ts';
 
 test('a repeat gets the first answer, at the leader and in the log, and has no second effect', () => {
   const machine = new Machine();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { keys } from '../../src/scheduler/rows.ts';
-import { makeJob, MINUTE_MS, NOON_MS, SECOND_MS } from './machine.ts';
+import { MINUTE_MS, makeJob, NOON_MS, SECOND_MS } from './machine.ts';
 import { Server } from './server.ts';
 
 /** A leader with a node that lives. */
@@ -58,7 +58,10 @@ test('a job fires at its instant, not before, with a target', () => {
 
   const [fire] = server.commands('fire');
   assert.equal(fire?.nowMs, NOON_MS + 10 * SECOND_MS);
-  assert.deepEqual(fire?.items.map((item) => item.targets.map((target) => target.node)), [['n1']]);
+  assert.deepEqual(
+    fire?.items.map((item) => item.targets.map((target) => target.node)),
+    [['n1']],
+  );
   assert.equal(server.machine.openRuns(uid)[0]?.state, 'running');
 });
 
@@ -69,7 +72,10 @@ test('jobs that are due together share commands', () => {
   server.advance(10 * SECOND_MS, ['n1']);
 
   const sizes = server.commands('fire').map((command) => command.items.length);
-  assert.equal(sizes.reduce((sum, size) => sum + size, 0), 1_200);
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size, 0),
+    1_200,
+  );
   assert.ok(sizes.length <= 4, `${sizes}`);
 });
 
@@ -124,7 +130,10 @@ test('a slot that comes free goes to the run that waited longest', () => {
   const uid = put(server, { schedule: '* * * * * *', startWithinMs: MINUTE_MS });
   server.advance(3 * SECOND_MS, ['n1']);
   const runs = server.machine.openRuns(uid).reverse();
-  assert.deepEqual(runs.slice(0, 2).map((run) => run.state), ['running', 'pending']);
+  assert.deepEqual(
+    runs.slice(0, 2).map((run) => run.state),
+    ['running', 'pending'],
+  );
 
   server.machine.nowMs = server.machine.clock.now();
   server.from({ type: 'finish', node: 'n1', boot: 1, finishes: [finishOf(`${runs[0]?.id}-0-1`, server)] });
@@ -233,8 +242,12 @@ test('an assignment to a session that is over gives its slot back', () => {
   server.advance(9 * SECOND_MS, ['n1']);
   server.submit({ type: 'put-job', job: makeJob({ name: 'other' }), runOnCreate: false });
   server.hello('n1', { boot: 2, slots: 1 });
-  server.held.sort((left, right) => (text(left).includes('open-session') ? 0 : 1) - (text(right).includes('open-session') ? 0 : 1));
-  const renumbered = server.held.splice(0).map((entry, at) => ({ ...entry, index: server.machine.state.meta.appliedIndex + 1 + at }));
+  server.held.sort(
+    (left, right) => (text(left).includes('open-session') ? 0 : 1) - (text(right).includes('open-session') ? 0 : 1),
+  );
+  const renumbered = server.held
+    .splice(0)
+    .map((entry, at) => ({ ...entry, index: server.machine.state.meta.appliedIndex + 1 + at }));
   server.held.push(...renumbered);
 
   server.release();
@@ -283,4 +296,30 @@ test('no command is greater than raft takes, however much there is to fire', () 
 
   const largest = Math.max(...server.proposedBytes);
   assert.ok(largest < 256 * 1024, `${largest} bytes`);
+});
+
+test('a refusal from an earlier time as leader gives nothing back that is held now', () => {
+  const server = setup(1);
+  const uid = put(server, { schedule: '* * * * * *', startWithinMs: MINUTE_MS });
+  put(server, { name: 'by-hand' });
+  server.isHolding = true;
+  server.isMute = true;
+  server.submit({ type: 'run-job', name: 'by-hand' }, 'one');
+  const [late] = server.replies;
+  server.lose();
+  server.role({ role: 'follower', leader: null });
+  server.isHolding = true;
+  server.isMute = false;
+  server.lead();
+  server.beat('n1');
+  server.advance(100, ['n1']);
+  assert.equal(server.commands('run-job').length, 2);
+
+  late?.({ type: 'refused', code: 'not-leader', leader: null });
+  server.settle();
+  server.advance(1_100, ['n1']);
+
+  const promised = server.commands('fire').flatMap((command) => command.items.flatMap((item) => item.targets));
+  assert.deepEqual(promised, []);
+  assert.equal(server.machine.status(uid).openRuns, 0);
 });

@@ -10,7 +10,11 @@ import { type Command, decodeCommand } from '../../src/scheduler/command.ts';
 import type { StateEvent } from '../../src/scheduler/event.ts';
 import type { Intent, Submission } from '../../src/scheduler/intent.ts';
 import { keys, type NodeRow } from '../../src/scheduler/rows.ts';
-import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from '../../src/scheduler/scheduler-actor.ts';
+import {
+  type CompleteAnswer,
+  createSchedulerActor,
+  type SchedulerMessage,
+} from '../../src/scheduler/scheduler-actor.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../src/scheduler/settings.ts';
 import { createStateActor, type StateMessage } from '../../src/scheduler/state-actor.ts';
 import {
@@ -198,7 +202,10 @@ export class Server {
     let beatMs = clock.monotonic();
     this.settle();
     for (;;) {
-      const nextMs = Math.min(clock.nextDueMs ?? Number.POSITIVE_INFINITY, beating.length > 0 ? beatMs : Number.POSITIVE_INFINITY);
+      const nextMs = Math.min(
+        clock.nextDueMs ?? Number.POSITIVE_INFINITY,
+        beating.length > 0 ? beatMs : Number.POSITIVE_INFINITY,
+      );
       if (nextMs > untilMs) break;
       if (beating.length > 0 && nextMs === beatMs) {
         clock.advance(Math.max(0, beatMs - clock.monotonic()));
@@ -211,7 +218,10 @@ export class Server {
     this.settle();
   }
 
-  hello(node: string, changes: { readonly boot?: number; readonly slots?: number; readonly tags?: Record<string, string> } = {}): void {
+  hello(
+    node: string,
+    changes: { readonly boot?: number; readonly slots?: number; readonly tags?: Record<string, string> } = {},
+  ): void {
     const { boot = 1, slots = 8, tags = {} } = changes;
     this.from({ type: 'hello', node, boot, name: node, isServer: false, tags, slots, version: '', address: '' });
     this.advance(0);
@@ -234,7 +244,11 @@ export class Server {
   }
 
   /** What came of it so far; one array per call. */
-  submit(intent: Intent, requestId = this.machine.nextRequest(), changes: Partial<Submission> = {}): (SubmitAnswer | WaitAnswer)[] {
+  submit(
+    intent: Intent,
+    requestId = this.machine.nextRequest(),
+    changes: Partial<Submission> = {},
+  ): (SubmitAnswer | WaitAnswer)[] {
     const answers: (SubmitAnswer | WaitAnswer)[] = [];
     const submission = makeSubmission(intent, requestId, changes);
     this.submission.ask({ type: 'submit', submission }, 60_000, taking(answers));

@@ -103,7 +103,9 @@ test('a snapshot is of the moment it was opened, whatever is applied since', asy
   await from.call<void>((done) => sender.state.flush(done));
 
   const receiver = await to.start();
-  const writer = (await to.call<SnapshotWriter | null>((done) => receiver.port.receive(reader.meta, done))) as SnapshotWriter;
+  const writer = (await to.call<SnapshotWriter | null>((done) =>
+    receiver.port.receive(reader.meta, done),
+  )) as SnapshotWriter;
   for (;;) {
     const chunk = await from.call<Uint8Array | null>((done) => reader.next(done));
     if (chunk === null) break;
@@ -179,7 +181,7 @@ test('a crash at any step leaves the old state or the new one, and removes what 
       let writer: SnapshotWriter | null = null;
       if (!isOver()) writer = await to.call<SnapshotWriter | null>((done) => port.receive(meta, done));
       for (const chunk of chunks) if (!isOver()) await to.call<void>((done) => writer?.write(chunk, done));
-      if (!isOver()) writer?.finish(() => {});
+      if (!isOver()) await to.call<void>((done) => writer?.finish(done));
       to.drive.crash(random, 'any-subset');
 
       const restarted = await to.start();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeCommand } from '../../src/scheduler/command.ts';
 import type { Entry } from '../../src/raft/raft-protocol.ts';
+import { encodeCommand } from '../../src/scheduler/command.ts';
 import { makeJob, SECOND_MS } from './machine.ts';
 import { Server } from './server.ts';
 

@@ -96,7 +96,10 @@ test('a full page whose rows were all deleted meanwhile is not the end', () => {
 
   const found = scanned(state, clock, 'finished/', 'finished0', 10);
 
-  assert.deepEqual([...found.keys()], Array.from({ length: 10 }, (_, number) => key(20 + number)));
+  assert.deepEqual(
+    [...found.keys()],
+    Array.from({ length: 10 }, (_, number) => key(20 + number)),
+  );
 });
 
 test('scanAll walks its ranges one after another', () => {
@@ -113,10 +116,15 @@ test('scanAll walks its ranges one after another', () => {
     ['finished/', 'finished0'],
     ['due/', 'due0'],
   ] as const;
-  scanAll(state, ranges, (one) => found.push(one.key), (error) => {
-    fail(error);
-    isDone = true;
-  });
+  scanAll(
+    state,
+    ranges,
+    (one) => found.push(one.key),
+    (error) => {
+      fail(error);
+      isDone = true;
+    },
+  );
   clock.advance(0);
 
   assert.equal(isDone, true);
@@ -158,7 +166,10 @@ test('rows, scans and row hash are those of a plain map, whatever is flushed whe
         if (random() < 0.1) {
           const found = scanned(state, clock, key(5), key(30), randomInteger(random, 1, 8));
           const expected = [...model].filter(([name]) => name >= key(5) && name < key(30)).sort();
-          assert.deepEqual([...found].map(([name, value]) => [name, value.type === 'finished' && value.run]), expected);
+          assert.deepEqual(
+            [...found].map(([name, value]) => [name, value.type === 'finished' && value.run]),
+            expected,
+          );
         }
       }
       let sum = 0;
@@ -183,7 +194,8 @@ test('cells beyond the cache go, and are read again from disk', () => {
     reads += 1;
     return get(name);
   };
-  for (let number = 0; number < 50_000; number += 1) assert.deepEqual(state.get(`finished/${number}`), row(`${number}`));
+  for (let number = 0; number < 50_000; number += 1)
+    assert.deepEqual(state.get(`finished/${number}`), row(`${number}`));
 
   assert.equal(database.size, 50_002);
   assert.ok(reads >= 30_000, `${reads} reads`);

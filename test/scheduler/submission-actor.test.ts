@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeCommand } from '../../src/scheduler/command.ts';
 import { makeJob, SECOND_MS } from './machine.ts';
 import { Server } from './server.ts';
 
@@ -112,7 +113,10 @@ test('the same call twice at once is one, and both are answered; another body is
 
   assert.deepEqual([codeOf(first), codeOf(second)], ['done', 'done']);
   const [refused] = other;
-  assert.equal(refused?.type === 'done' && refused.result.type === 'refused' && refused.result.code, 'request-id-reused');
+  assert.equal(
+    refused?.type === 'done' && refused.result.type === 'refused' && refused.result.code,
+    'request-id-reused',
+  );
   assert.equal(server.commands('put-job').length, 1);
 });
 
@@ -135,10 +139,16 @@ test('a follower hands calls to the leader, again when it hears nothing or the l
   const server = new Server();
   server.role({ role: 'follower', leader: 's2' });
   server.submit(PUT);
-  assert.deepEqual(server.toServers.map((sent) => sent.server), ['s2']);
+  assert.deepEqual(
+    server.toServers.map((sent) => sent.server),
+    ['s2'],
+  );
 
   server.advance(1_100);
-  assert.deepEqual(server.toServers.map((sent) => sent.server), ['s2', 's2']);
+  assert.deepEqual(
+    server.toServers.map((sent) => sent.server),
+    ['s2', 's2'],
+  );
   server.role({ role: 'follower', leader: 's3' });
 
   assert.equal(server.toServers.at(-1)?.server, 's3');
@@ -171,7 +181,10 @@ test('who waits for a run hears of its end with all executions', () => {
   for (const answers of [waiting, server.waitRun(run)]) {
     const [answer] = answers;
     assert.ok(answer?.type === 'waited');
-    assert.deepEqual(answer.finished?.executions.map(({ id, state }) => [id, state]), [[`${run}-0-1`, 'succeeded']]);
+    assert.deepEqual(
+      answer.finished?.executions.map(({ id, state }) => [id, state]),
+      [[`${run}-0-1`, 'succeeded']],
+    );
   }
 });
 
@@ -211,6 +224,37 @@ test('who waits for a run hears of its end though a snapshot brought it', () => 
 
   const [answer] = answers;
   assert.equal(answer?.type === 'waited' && answer.finished?.run.state, 'succeeded');
+});
+
+test("another server's call with the same request id and another body answers nobody here", () => {
+  const server = new Server();
+  server.role({ role: 'follower', leader: 's2' });
+  const answers = server.submit(PUT, 'one');
+  const { machine } = server;
+
+  const theirs = machine.completed({ ...PUT, job: makeJob({ owner: 'bob' }) }, 'one');
+  assert.ok(theirs.type === 'command');
+  server.state.send({
+    type: 'committed',
+    entries: [{ index: 1, term: 1, kind: 'command', data: encodeCommand(theirs.command) }],
+  });
+  server.settle();
+  assert.deepEqual(answers, []);
+  const ours = machine.completed(PUT, 'one');
+  assert.ok(ours.type === 'result' && ours.result.type === 'refused');
+
+  assert.equal(ours.result.code, 'request-id-reused');
+});
+
+test('so many calls wait on one server and no more', () => {
+  const server = new Server();
+  for (let number = 0; number < 10_000; number += 1) server.submit(PUT, `call-${number}`);
+
+  assert.equal(codeOf(server.submit(PUT, 'one more')), 'overloaded');
+  server.advance(5_100);
+  server.lead();
+  server.advance(100);
+  assert.equal(codeOf(server.submit(PUT, 'another')), 'done');
 });
 
 function succeeded(execution: string) {

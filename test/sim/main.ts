@@ -1,7 +1,7 @@
 /**
- * `npm run sim -- --seeds N --from S [--events 20000] [--minutes M] [--trace FILE]`: runs seeds one after another, with
+ * `npm run sim -- --seeds N --from S [--events 20000] [--minutes M] [--trace FILE] [--keep-going]`: runs seeds one after another, with
  * progress on stderr. The first that fails is told with what was violated, the end of its trace and the line that
- * replays it; then the exit code is 1.
+ * replays it; then the exit code is 1, and with `--keep-going` the others follow.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -14,7 +14,7 @@ const { values } = parseArgs({
     events: { type: 'string', default: String(EVENTS_DEFAULT) },
     minutes: { type: 'string' },
     trace: { type: 'string' },
-    keepgoing: { type: 'boolean', default: false },
+    'keep-going': { type: 'boolean', default: false },
   },
 });
 const seeds = wholeNumber('seeds', values.seeds);
@@ -39,7 +39,7 @@ for (let seed = from; seed < from + seeds && performance.now() < endMs; seed += 
   if (report.failure !== null) {
     failures += 1;
     tellFailure(report);
-    if (!values.keepgoing) break;
+    if (!values['keep-going']) break;
   }
   tellProgress(report);
 }

@@ -31,6 +31,8 @@ export interface Plan {
   /** Raft's; few, so that followers that lag are given snapshots. */
   readonly keepEntries: number;
   readonly logBytesMax: number;
+  /** Few make many candidates stand at the same time. */
+  readonly electionTicks: number;
   readonly runMsMax: number;
   readonly failedShare: number;
   /** Of any node; few make work wait. */
@@ -59,6 +61,7 @@ export const QUIET: Plan = {
   writeDelayMsMax: 2,
   keepEntries: 8_192,
   logBytesMax: 128 * 1024 * 1024,
+  electionTicks: 6,
   runMsMax: 2_000,
   failedShare: 0.1,
   slotsMax: 100,
@@ -87,6 +90,7 @@ export function drawPlan(seed: number): Plan {
     diskFailEveryMs: some(5_000, 60_000),
     writeDelayMsMax: isOn() ? between(random, 0, 5) : between(random, 5, 60),
     ...drawCompaction(random),
+    electionTicks: isOn() ? 6 : Math.floor(between(random, 2, 5)),
     runMsMax: isOn() ? between(random, 0, 1_000) : between(random, 1_000, 12_000),
     failedShare: some(0.05, 0.4),
     slotsMax: isOn() ? 100 : Math.floor(between(random, 1, 4)),

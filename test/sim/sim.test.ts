@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QUIET } from './plan.ts';
 import { EVENTS_DEFAULT, type SimulationReport, simulate } from './simulate.ts';
 
 /** Seeds that have shown a fault once, with what it was. They stay. */
@@ -12,9 +11,8 @@ const FOUND: readonly (readonly [seed: number, what: string])[] = [
 
 const SEEDS_MIN = 30;
 /** More than the least as long as there is time; a slow machine still runs those. */
-const SEEDS_MS = 75_000;
+const SEEDS_MS = 60_000;
 const FIRST_SEED = 1_001;
-const HOUR_MS = 3_600_000;
 
 for (const [seed, what] of FOUND) {
   test(`seed ${seed}, which once showed that ${what}, passes`, async () => {
@@ -44,14 +42,6 @@ test('the same seed tells the same story twice', async () => {
 
   assert.deepEqual(second, first);
   assert.notEqual(other.digest, first.digest);
-});
-
-test('in a quiet hour nobody is elected twice and every instant has its outcome', async () => {
-  const report = await simulate({ seed: 1, virtualMs: HOUR_MS, plan: { ...QUIET, operateEveryMs: 60_000 } });
-
-  pass(report);
-  assert.equal(report.elections, 1);
-  assert.equal(report.counts.failed, 0);
 });
 
 function pass({ seed, failure }: SimulationReport): void {

@@ -197,7 +197,11 @@ export class World {
           },
         }),
       probes: (node) => ({
-        raft: { keepEntries: this.plan.keepEntries, logBytesMax: this.plan.logBytesMax },
+        raft: {
+          keepEntries: this.plan.keepEntries,
+          logBytesMax: this.plan.logBytesMax,
+          limits: { electionTicks: this.plan.electionTicks },
+        },
         keepEvent: () => !chance(eventRandom, this.plan.eventLossShare),
         onApplied: (state, entry, events) => {
           this.guard(() => {
