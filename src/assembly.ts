@@ -30,6 +30,7 @@ import {
   type LeadingMessage,
   type Progress,
   type StateMessage,
+  type StoredAnswer,
 } from './scheduler/state-actor.ts';
 import {
   createSubmissionActor,
@@ -93,6 +94,7 @@ export interface Consensus {
   readonly raft: ActorRef<RaftMessage, ProposeAnswer | RaftStatus>;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
+  readonly stateActor: ActorRef<StateMessage, StoredAnswer>;
   readonly state: State;
   /** After the actors have stopped: notes that everything is in order, where it is. */
   stop(): Promise<void>;
@@ -123,7 +125,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     leaders: [],
   };
   const answering: ActorRef<Progress | EventsMessage, unknown>[] = [];
-  const stateRef = system.spawn<StateMessage>({
+  const stateActor = system.spawn<StateMessage, StoredAnswer>({
     name: 'state',
     supervision: STOP_PROCESS,
     mailbox: UNREFUSED,
@@ -148,7 +150,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       logStore,
       appliedIndex: meta.index,
       send: (to, channel, body) => transport?.send(to, channel, body),
-      listener: stateRef,
+      listener: stateActor,
       snapshotPort,
       metrics: system.metrics,
       log: system.log,
@@ -204,6 +206,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     raft,
     submission,
     dispatcher,
+    stateActor,
     state,
     stop: () => (state.hasUnflushed ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
   };

@@ -53,6 +53,7 @@ export function consensusThread(options: {
       return {
         raft: null,
         state: null,
+        stateActor: thread.link.ref('state'),
         submission: thread.link.ref('submission'),
         dispatcher: thread.link.ref('dispatcher'),
         reader: reader.storage,

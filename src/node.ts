@@ -7,7 +7,7 @@ import type { ActorRef } from './actors/actor.ts';
 import { askPromise } from './actors/ask.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
-import { type BackendAnswer, type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
+import { type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
 import { DiskReader } from './api/disk-reader.ts';
 import { ServerBackend } from './api/server-backend.ts';
 import {
@@ -81,7 +81,7 @@ export interface Platform {
 }
 
 /** The consensus side, wherever it lives. */
-export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatcher'> {
+export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatcher' | 'stateActor'> {
   /** Null where its actors get their frames on their own thread. */
   readonly raft: Consensus['raft'] | null;
   /** Null on another thread. */
@@ -139,7 +139,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   let progress: Progress | null = null;
   let backend: ServerBackend | null = null;
   if (config.isServer) {
-    const progressRef = system.spawn<BackendMessage, BackendAnswer>({
+    const progressRef = system.spawn<BackendMessage>({
       name: 'backend',
       supervision: { type: 'stop-process' },
       create: createBackendActor(
@@ -160,7 +160,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       reader: new DiskReader(placed.reader),
       schedules: new Schedules(zones),
       submission: placed.submission,
-      progress: progressRef,
+      state: placed.stateActor,
       progressNow: () => progress ?? NO_PROGRESS,
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
       checks: () => [
@@ -203,7 +203,7 @@ async function startConsensusHere(
     readonly system: ActorSystem;
     readonly transport: Transport | null;
     readonly work: Work;
-    readonly backend: ActorRef<BackendMessage, BackendAnswer>;
+    readonly backend: ActorRef<BackendMessage>;
   },
 ): Promise<PlacedConsensus> {
   const { self, timing, system, transport, work, backend } = parts;

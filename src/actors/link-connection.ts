@@ -9,7 +9,8 @@ import type { ActorSystem } from './system.ts';
  * connection their question came by, so a thread that was started anew never gets those of the thread before.
  *
  * What is under way is bounded: sends and asks by credit, which the other side gives back as it takes them; answers
- * by the asks of the other side; watches by its actors.
+ * by the asks of the other side; watches by its actors. Credit rides along with messages; alone it goes only when 
+ * thirty-second part of it is owed, since a post costs as much as an answer.
  */
 export class LinkConnection {
   readonly #system: ActorSystem;
@@ -71,7 +72,7 @@ export class LinkConnection {
     if (this.#isClosed) return;
     this.#credit += batch.takenCount;
     for (const message of batch.messages) this.#take(message);
-    if (this.#takenCount > 0) this.#flushLater();
+    if (this.#takenCount > this.#creditMax / 32) this.#flushLater();
   }
 
   /** Posts what is still to be said. */

@@ -19,11 +19,10 @@ import {
   type StatusRow,
 } from '../scheduler/rows.ts';
 import { DEFAULT_SETTINGS } from '../scheduler/settings.ts';
-import type { Progress } from '../scheduler/state-actor.ts';
+import type { Progress, StateMessage, StoredAnswer } from '../scheduler/state-actor.ts';
 import type { SubmissionMessage, SubmitAnswer, WaitAnswer } from '../scheduler/submission-actor.ts';
 import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
 import type { Backend, Failed, HealthView, JobFilter, Page } from './backend.ts';
-import type { BackendAnswer, BackendMessage } from './backend-actor.ts';
 import type { DiskReader } from './disk-reader.ts';
 import { listJobs } from './list-jobs.ts';
 import { type FireRange, readFires } from './read-fires.ts';
@@ -33,7 +32,8 @@ export interface ServerBackendOptions {
   readonly reader: DiskReader;
   readonly schedules: Schedules;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
-  readonly progress: ActorRef<BackendMessage, BackendAnswer>;
+  /** The state actor: answers reads once the disk has what is applied. */
+  readonly state: ActorRef<StateMessage, StoredAnswer>;
   /** The newest progress heard, for answers that cannot wait. */
   readonly progressNow: () => Progress;
   readonly readOutput: (execution: string) => Uint8Array | undefined;
@@ -200,9 +200,9 @@ export class ServerBackend implements Backend {
   }
 
   async #stored(): Promise<number> {
-    const { progress, progressNow } = this.#options;
-    const outcome = await askPromise(progress, { type: 'await-stored', index: progressNow().appliedIndex }, READ_MS);
-    return outcome.type === 'answer' ? outcome.answer.storedIndex : progressNow().storedIndex;
+    const { state, progressNow } = this.#options;
+    const outcome = await askPromise(state, { type: 'await-stored' }, READ_MS);
+    return outcome.type === 'answer' ? outcome.answer.index : progressNow().storedIndex;
   }
 
   #job(name: string): JobRow | undefined {

@@ -28,7 +28,7 @@ export interface RaftActorOptions {
   /** What the state machine has durably applied, as given to `openLogStore`. */
   readonly appliedIndex: number;
   readonly send: (to: string, channel: 'raft' | 'bulk', body: Uint8Array) => void;
-  readonly listener: ActorRef<RaftEvent>;
+  readonly listener: ActorRef<RaftEvent, unknown>;
   readonly snapshotPort: SnapshotPort;
   readonly metrics: Metrics;
   readonly log: Log;

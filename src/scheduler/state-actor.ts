@@ -2,7 +2,7 @@
  * Runs the state machine: applies what raft commits, in slices, so that ticks and heartbeats run in between; writes the
  * changed rows behind it, one synced batch at a time; tells the others what has happened.
  */
-import type { Actor, ActorContext, ActorRef } from '../actors/actor.ts';
+import type { Actor, ActorContext, ActorRef, Reply } from '../actors/actor.ts';
 import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role } from '../raft/raft-protocol.ts';
 import { apply } from './apply.ts';
 import { decodeCommand } from './command.ts';
@@ -11,10 +11,13 @@ import type { State } from './state.ts';
 
 export type StateMessage =
   | RaftEvent
+  /** Asked: answered once the disk has all that is applied now. */
+  | { readonly type: 'await-stored' }
   | { readonly type: 'continue' }
+  | { readonly type: 'flush' }
   | { readonly type: 'flushed'; readonly index: number; readonly error: string | null };
 
-/** How far this server is: for reads that wait, and for `/readyz`. */
+/** How far this server is and who leads: told with each change of role and each flush. */
 export interface Progress {
   readonly type: 'progress';
   readonly appliedIndex: number;
@@ -27,6 +30,11 @@ export interface Progress {
   readonly leader: string | null;
   /** Where the state lies on disk; changes when a snapshot is installed. */
   readonly storageName: string;
+}
+
+export interface StoredAnswer {
+  readonly type: 'stored';
+  readonly index: number;
 }
 
 export interface LeadingMessage {
@@ -57,16 +65,23 @@ export interface StateOptions {
   readonly onApplied?: (entry: Entry, events: readonly StateEvent[]) => void;
 }
 
+/**
+ * At most one flush in this time, unless a read waits for it: rows that change with every run are written once for
+ * many, and rows that come and go in between never.
+ */
+const FLUSH_EVERY_MS = 25;
 /** No slice of applying holds up its thread for longer. */
 const SLICE_MS = 5;
 
-export function createStateActor(options: StateOptions): (context: ActorContext<StateMessage>) => Actor<StateMessage> {
+export function createStateActor(
+  options: StateOptions,
+): (context: ActorContext<StateMessage, StoredAnswer>) => Actor<StateMessage, StoredAnswer> {
   return (context) => new StateActor(options, context);
 }
 
-class StateActor implements Actor<StateMessage> {
+class StateActor implements Actor<StateMessage, StoredAnswer> {
   readonly #options: StateOptions;
-  readonly #context: ActorContext<StateMessage>;
+  readonly #context: ActorContext<StateMessage, StoredAnswer>;
   readonly #queue: Entry[] = [];
   #next = 0;
   #role: Extract<RaftEvent, { type: 'role' }> = {
@@ -80,16 +95,26 @@ class StateActor implements Actor<StateMessage> {
   #nextRole: Extract<RaftEvent, { type: 'role' }> | null = null;
   #isContinuing = false;
   #isFlushing = false;
+  #isFlushDue = false;
+  /** No flush before, monotonic. */
+  #flushFromMs = 0;
   #storedIndex: number;
+  /** Reads, in the order of their index. */
+  readonly #waiting: { readonly index: number; readonly reply: Reply<StoredAnswer> }[] = [];
 
-  constructor(options: StateOptions, context: ActorContext<StateMessage>) {
+  constructor(options: StateOptions, context: ActorContext<StateMessage, StoredAnswer>) {
     this.#options = options;
     this.#context = context;
     this.#storedIndex = options.state.meta.appliedIndex;
   }
 
-  receive(message: StateMessage): void {
+  receive(message: StateMessage, reply: Reply<StoredAnswer>): void {
     switch (message.type) {
+      case 'await-stored':
+        return this.#awaitStored(reply);
+      case 'flush':
+        this.#isFlushDue = false;
+        return this.#flush();
       case 'committed':
         for (const entry of message.entries) this.#queue.push(entry);
         return this.#work();
@@ -148,8 +173,8 @@ class StateActor implements Actor<StateMessage> {
     if (role !== null) {
       this.#role = role;
       this.#nextRole = null;
+      this.#tellProgress();
     }
-    this.#tellProgress();
     if (events.length > 0) {
       for (const ref of this.#options.answering()) ref.send({ type: 'events', events });
       const removals = events.filter((event) => event.type === 'job-deleted');
@@ -171,14 +196,30 @@ class StateActor implements Actor<StateMessage> {
     }
   }
 
+  #awaitStored(reply: Reply<StoredAnswer>): void {
+    const index = this.#options.state.meta.appliedIndex;
+    if (index <= this.#storedIndex) return reply({ type: 'stored', index: this.#storedIndex });
+    this.#waiting.push({ index, reply });
+    this.#flush();
+  }
+
   #flush(): void {
     const { state } = this.#options;
     const index = state.meta.appliedIndex;
     if (this.#isFlushing || index === this.#storedIndex) return;
+    const nowMs = this.#context.clock.monotonic();
+    if (this.#waiting.length === 0 && nowMs < this.#flushFromMs) return this.#flushLater(this.#flushFromMs - nowMs);
+    this.#flushFromMs = nowMs + FLUSH_EVERY_MS;
     this.#isFlushing = true;
     state.flush((error) => {
       this.#context.self.send({ type: 'flushed', index, error: error?.message ?? null });
     });
+  }
+
+  #flushLater(delayMs: number): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#context.after(delayMs, { type: 'flush' });
   }
 
   #flushed({ index, error }: Extract<StateMessage, { type: 'flushed' }>): void {
@@ -186,14 +227,23 @@ class StateActor implements Actor<StateMessage> {
     this.#isFlushing = false;
     this.#storedIndex = Math.max(this.#storedIndex, index);
     this.#options.raft().send({ type: 'stored', index: this.#storedIndex });
+    this.#answerStored();
     this.#tellProgress();
     this.#flush();
+  }
+
+  #answerStored(): void {
+    const isDue = ({ index }: { readonly index: number }) => index <= this.#storedIndex;
+    while (this.#waiting[0] !== undefined && isDue(this.#waiting[0])) {
+      this.#waiting.shift()?.reply({ type: 'stored', index: this.#storedIndex });
+    }
   }
 
   #installed(index: number): void {
     this.#queue.length = 0;
     this.#next = 0;
     this.#storedIndex = index;
+    this.#answerStored();
     this.#tellProgress();
   }
 

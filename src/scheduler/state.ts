@@ -23,6 +23,8 @@ interface Cell {
   /** What it adds to the row hash as last settled; 0 for no row. */
   hash: number;
   isDirty: boolean;
+  /** Whether the disk has, or is being given, a row under the key: a delete of one that it never had is not written. */
+  isStored: boolean;
   /** Flushes that carry this cell and are not durable yet. */
   writing: number;
 }
@@ -113,7 +115,9 @@ export class State {
       const cell = this.#cells.get(key) as Cell;
       const value = cell.row === null ? null : encodeRow(cell.row);
       this.#settle(key, cell, value);
-      batch.push(value === null ? { type: 'delete', key } : { type: 'put', key, value });
+      if (value !== null) batch.push({ type: 'put', key, value });
+      else if (cell.isStored) batch.push({ type: 'delete', key });
+      cell.isStored = value !== null;
       cell.isDirty = false;
       cell.writing += 1;
       carried.push([key, cell]);
@@ -170,6 +174,7 @@ export class State {
       row: bytes === undefined ? null : decodeRow(bytes),
       hash: bytes === undefined ? 0 : hashRow(key, bytes),
       isDirty: false,
+      isStored: bytes !== undefined,
       writing: 0,
     };
     this.#cells.set(key, cell);

@@ -106,12 +106,16 @@ class LevelStorage implements Storage {
   }
 
   async #writeGroup(group: readonly WaitingBatch[]): Promise<CodedError | null> {
-    const operations: LevelOperation[] = [];
-    for (const { batch } of group) {
-      for (const write of batch) operations.push(write.type === 'put' ? write : { type: 'del', key: write.key });
-    }
     try {
-      await this.#level.batch(operations, SYNCED);
+      // A chained batch goes straight to the binding: an array of operations costs several times as much.
+      const chained = this.#level.batch();
+      for (const { batch } of group) {
+        for (const write of batch) {
+          if (write.type === 'put') chained.put(write.key, write.value);
+          else chained.del(write.key);
+        }
+      }
+      await chained.write(SYNCED);
       return null;
     } catch (error) {
       return this.#fail('write', error);
@@ -188,9 +192,6 @@ const WRITE_OVERHEAD_BYTES = 64;
 /** LevelDB hands rows over in pieces of this size; its own default of 16 KiB costs a thread switch per 16 KiB. */
 const SCAN_BYTES = 256 * 1024;
 
-type LevelOperation =
-  | { readonly type: 'put'; readonly key: string; readonly value: Uint8Array }
-  | { readonly type: 'del'; readonly key: string };
 
 interface WaitingBatch {
   readonly batch: readonly Write[];

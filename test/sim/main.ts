@@ -1,7 +1,7 @@
 /**
- * `npm run sim -- --seeds N --from S [--events 20000] [--minutes M] [--trace FILE] [--keep-going]`: runs seeds one after another, with
- * progress on stderr. The first that fails is told with what was violated, the end of its trace and the line that
- * replays it; then the exit code is 1, and with `--keep-going` the others follow.
+ * `npm run sim -- --seeds N --from S [--events 20000] [--minutes M] [--trace FILE] [--keep-going]`: runs seeds one
+ * after another, with progress on stderr. The first that fails is told with what was violated, the end of its trace and
+ * the line that replays it; then the exit code is 1. With `--keep-going` the others follow.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -27,11 +27,11 @@ export const MISTAKES: readonly Mistake[] = [
     seedsMax: 3,
   },
   {
-    name: 'the vote is forgotten on stepping down',
+    name: 'the vote is forgotten with each change of role',
     file: 'raft/state.js',
-    find: "this.#reset(term);\n        this.role = 'follower';",
-    replace: "this.#reset(term);\n        this.vote = null;\n        this.role = 'follower';",
-    seedsMax: 60,
+    find: 'this.leader = null;\n        this.electionElapsed = 0;',
+    replace: 'this.leader = null;\n        this.vote = null;\n        this.electionElapsed = 0;',
+    seedsMax: 3,
   },
   {
     name: 'a leader commits what it alone has',
@@ -39,13 +39,6 @@ export const MISTAKES: readonly Mistake[] = [
     find: 'sorted[majority(sorted.length) - 1]',
     replace: 'sorted[0]',
     seedsMax: 3,
-  },
-  {
-    name: 'an entry of an earlier term is committed by counting',
-    file: 'raft/replication.js',
-    find: ' || log.term(index) !== state.term',
-    replace: '',
-    seedsMax: 200,
   },
   {
     name: 'a late append cuts what a later one brought',

@@ -4,9 +4,10 @@ import { EVENTS_DEFAULT, type SimulationReport, simulate } from './simulate.ts';
 
 /** Seeds that have shown a fault once, with what it was. They stay. */
 const FOUND: readonly (readonly [seed: number, what: string])[] = [
-  [3, 'a repeated call was answered before the server had applied the first'],
-  [4, 'a job fired though it was disabled, when the event of that was lost'],
-  [32, 'a new leader’s beacons were taken for an old one’s, so no node worked for it'],
+  [7, 'a job fired though it was disabled, and a repeat was answered before the server had applied the first call'],
+  [13, 'a refused call was taken for the uid of a job, and the scheduler stopped'],
+  [14, 'the toggle of a child whose ephemeral parent was gone stopped every server'],
+  [24, 'a new leader’s beacons were taken for an old one’s, so no node worked for it'],
 ];
 
 const SEEDS_MIN = 30;
