@@ -122,6 +122,24 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   const timing = { ...DEFAULT_TIMING, ...config.timing };
   const transport = platform.connect?.(self) ?? null;
   let consensus: PlacedConsensus | null = null;
+  let progress: Progress | null = null;
+  const parts: { work?: Work } = {};
+  const backendActor = config.isServer
+    ? system.spawn<BackendMessage>({
+        name: 'backend',
+        supervision: { type: 'stop-process' },
+        create: createBackendActor(
+          (heard) => {
+            progress = heard;
+            consensus?.follow(heard);
+          },
+          (uid) => parts.work?.output?.send({ type: 'forget-job', uid }),
+        ),
+      })
+    : null;
+  // A thread of its own comes up while the work side does.
+  const placing = backendActor === null ? undefined : platform.placeConsensus?.({ self, timing, system });
+  placing?.catch(() => {});
   const work = await startWork({
     self,
     timing,
@@ -136,24 +154,11 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     transport,
     dispatcher: () => consensus?.dispatcher ?? null,
   });
-  let progress: Progress | null = null;
+  parts.work = work;
   let backend: ServerBackend | null = null;
-  if (config.isServer) {
-    const progressRef = system.spawn<BackendMessage>({
-      name: 'backend',
-      supervision: { type: 'stop-process' },
-      create: createBackendActor(
-        (heard) => {
-          progress = heard;
-          consensus?.follow(heard);
-        },
-        (uid) => work.output?.send({ type: 'forget-job', uid }),
-      ),
-    });
-    const placed =
-      platform.placeConsensus === undefined
-        ? await startConsensusHere(platform, { self, timing, system, transport, work, backend: progressRef })
-        : await platform.placeConsensus({ self, timing, system });
+  if (backendActor !== null) {
+    const here = { self, timing, system, transport, work, backend: backendActor };
+    const placed = placing === undefined ? await startConsensusHere(platform, here) : await placing;
     consensus = placed;
     backend = new ServerBackend({
       cluster: config.cluster,

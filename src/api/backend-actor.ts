@@ -3,9 +3,7 @@ import type { Actor } from '../actors/actor.ts';
 import type { StateEvent } from '../scheduler/event.ts';
 import type { Progress } from '../scheduler/state-actor.ts';
 
-export type BackendMessage =
-  | Progress
-  | { readonly type: 'events'; readonly events: readonly StateEvent[] };
+export type BackendMessage = Progress | { readonly type: 'events'; readonly events: readonly StateEvent[] };
 
 /** Before anything was heard. */
 export const NO_PROGRESS: Progress = {

@@ -179,16 +179,15 @@ export class ServerBackend implements Backend {
   }
 
   facts(): ReturnType<Backend['facts']> {
-    const { settings } = this.#reader.get<MetaRow>(keys.meta) ?? { settings: DEFAULT_SETTINGS };
-    const { nodes, servers } = this.#counts;
+    const { nodes, servers, settings } = this.#facts;
     const { defaultZone, defaultTargets } = settings;
     return { cluster: this.#options.cluster, defaultZone, defaultTargets, nodes, servers };
   }
 
-  /** For warnings only, so a count of a moment ago is good enough. */
-  #counts = { nodes: 1, servers: 1 };
+  /** For checks and warnings at the door, so those of a moment ago are good enough. */
+  #facts = { nodes: 1, servers: 1, settings: DEFAULT_SETTINGS };
 
-  async refreshCounts(): Promise<void> {
+  async refreshFacts(): Promise<void> {
     let nodes = 0;
     let servers = 0;
     await this.#reader.each<NodeRow>('node/', 'node0', (row) => {
@@ -196,7 +195,8 @@ export class ServerBackend implements Backend {
       nodes += 1;
       if (row.isServer) servers += 1;
     });
-    this.#counts = { nodes, servers };
+    const { settings } = this.#reader.get<MetaRow>(keys.meta) ?? { settings: DEFAULT_SETTINGS };
+    this.#facts = { nodes, servers, settings };
   }
 
   async #stored(): Promise<number> {

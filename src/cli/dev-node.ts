@@ -24,6 +24,7 @@ import { HttpExecutor } from '../executors/http-executor.ts';
 import { ShellExecutor } from '../executors/shell-executor.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
 import { type RunningNode, startNode } from '../node.ts';
+import type { Disk } from '../store/disk.ts';
 import { openSystemDisk } from '../store/system-disk.ts';
 import { type DevNats, startDevNats } from './dev-nats.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
@@ -42,7 +43,7 @@ export interface DevNode {
 
 /** What a stop takes at most beyond the drain. */
 const STOP_MS = 10_000;
-const COUNTS_MS = 1_000;
+const FACTS_MS = 1_000;
 
 export async function startDevNode(settings: Settings, version: string): Promise<DevNode> {
   const sinceMs = performance.now();
@@ -52,6 +53,30 @@ export async function startDevNode(settings: Settings, version: string): Promise
   const isTemporary = settings.dataDir === '';
   const directory = isTemporary ? await mkdtemp(join(tmpdir(), 'carillon-dev-')) : resolve(settings.dataDir);
   const disk = await openSystemDisk(directory);
+  // Comes up beside the node.
+  const startingNats = settings.natsUrl === '' ? startDevNats() : Promise.resolve(null);
+  try {
+    return await startOn(disk, startingNats, { settings, version, log, natsDoor, directory, isTemporary, sinceMs });
+  } catch (error) {
+    await (await startingNats)?.stop();
+    if (isTemporary) await rm(directory, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface Starting {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Log;
+  readonly natsDoor: NatsDoorSettings;
+  readonly directory: string;
+  readonly isTemporary: boolean;
+  /** When the start began, `performance.now()`. */
+  readonly sinceMs: number;
+}
+
+async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<DevNode> {
+  const { settings, version, log, natsDoor, directory, isTemporary, sinceMs } = starting;
   const metrics = createPromMetrics({ process: true });
   const loopDelay = new LoopDelay('main');
   const zones = createIntlZones();
@@ -119,19 +144,19 @@ export async function startDevNode(settings: Settings, version: string): Promise
     url = await http.listen(settings.http);
   } catch (error) {
     await node.stop();
-    if (isTemporary) await rm(directory, { recursive: true, force: true });
     throw error;
   }
   await canRun(backend, node);
-  const counting = setInterval(() => void backend.refreshCounts(), COUNTS_MS);
-  const nats = settings.natsUrl === '' ? await startDevNats() : null;
+  const refreshing = setInterval(() => void backend.refreshFacts(), FACTS_MS);
+  await backend.refreshFacts();
+  const nats = await startingNats;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
   const service = natsUrl === null ? null : openNatsDoor(settings, context, natsDoor, natsUrl, version);
   if (service === null) metrics.gauge('carillon_nats_connected', 0);
   const startMs = Math.round(performance.now() - sinceMs);
   const ended = stopOnSignal(
     async () => {
-      clearInterval(counting);
+      clearInterval(refreshing);
       await close({ http, service, node, nats, drainMs: settings.drainMs, log });
       if (isTemporary) await rm(directory, { recursive: true, force: true });
     },

@@ -49,6 +49,14 @@ export function parseUid(text: string): Uid | undefined {
 
 /** The uid in fixed width, so that keys sort as the numbers do. */
 export function uidKey(uid: string): string {
+  // One entry's rows mostly belong to one job.
+  if (uid !== memo.uid) memo = { uid, key: padUid(uid) };
+  return memo.key;
+}
+
+let memo = { uid: '', key: '' };
+
+function padUid(uid: string): string {
   const parts = parseUid(uid);
   assert(parts !== undefined, `not a uid: ${uid}`);
   return `${parts.group.toString(36).padStart(4, '0')}-${parts.index.toString(36).padStart(10, '0')}`;

@@ -104,7 +104,7 @@ function openJob(applying: Applying, uid: string, job: Job, opening: Opening): v
   const { state, index, loggedMs } = applying;
   if (opening.nextMs !== null && opening.nextMs <= loggedMs) throw new StaleCommand();
   state.put(keys.name(job.name), { type: 'name', uid });
-  state.put(keys.job(uid), {
+  state.create(keys.job(uid), {
     type: 'job',
     uid,
     job,
@@ -116,7 +116,7 @@ function openJob(applying: Applying, uid: string, job: Job, opening: Opening): v
     modifiedIndex: index,
     openedMs: loggedMs,
   });
-  state.put(keys.status(uid), { ...NEW_STATUS, cursorMs: loggedMs, nextMs: opening.nextMs });
+  state.create(keys.status(uid), { ...NEW_STATUS, cursorMs: loggedMs, nextMs: opening.nextMs });
   state.meta = { ...state.meta, jobs: state.meta.jobs + 1 };
   moveDue(applying, uid, null, opening.nextMs);
 }

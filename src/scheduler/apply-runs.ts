@@ -209,7 +209,7 @@ function assignTarget(
   const { state, index, loggedMs, events } = applying;
   const { uid } = parsed(run);
   const id = executionIdOf(run, ordinal, attempt);
-  state.put(keys.execution(uid, keyOf(run), ordinal, attempt), {
+  state.create(keys.execution(uid, keyOf(run), ordinal, attempt), {
     type: 'execution',
     id,
     node: node.node,
@@ -229,7 +229,7 @@ function assignTarget(
     outputBytes: 0,
     storedBytes: 0,
   });
-  state.put(keys.open(id), { type: 'open', node: node.node, session: node.session, assignedMs: loggedMs });
+  state.create(keys.open(id), { type: 'open', node: node.node, session: node.session, assignedMs: loggedMs });
   const row = state.get<RunRow>(keys.run(uid, keyOf(run))) as RunRow;
   if (attempt > row.attempts) patchRun(state, uid, keyOf(run), { attempts: attempt });
   events.push({ type: 'assigned', execution: id, node: node.node, session: node.session });
@@ -266,7 +266,7 @@ function endRun(applying: Applying, id: string, end: RunState, reason: string): 
   if (run.newer !== null) patchRun(state, uid, run.newer, { older: run.older });
   if (run.older !== null) patchRun(state, uid, run.older, { newer: run.newer });
   const status = statusRow(state, uid);
-  state.put(keys.finished(uid, status.finishedNext), { type: 'finished', run: key });
+  state.create(keys.finished(uid, status.finishedNext), { type: 'finished', run: key });
   patchStatus(state, uid, {
     openRuns: status.openRuns - 1,
     openHead: status.openHead === key ? run.older : status.openHead,
@@ -341,7 +341,7 @@ function lateFinish(applying: Applying, execution: string): void {
 function wait(applying: Applying, row: Omit<WaitRow, 'type'>): void {
   const { state, events } = applying;
   const waiting: WaitRow = { type: 'wait', ...row };
-  state.put(keys.wait(row.run, row.ordinal), waiting);
+  state.create(keys.wait(row.run, row.ordinal), waiting);
   state.meta = { ...state.meta, waits: state.meta.waits + 1 };
   events.push({ type: 'waiting', wait: waiting });
 }

@@ -44,6 +44,6 @@ export function patchRun(state: State, uid: string, key: string, change: Partial
 export function moveDue(applying: Applying, uid: string, fromMs: number | null, toMs: number | null): void {
   const { state, events } = applying;
   if (fromMs !== null && fromMs !== toMs) state.delete(keys.due(fromMs, uid));
-  if (toMs !== null && fromMs !== toMs) state.put(keys.due(toMs, uid), { type: 'due' });
+  if (toMs !== null && fromMs !== toMs) state.create(keys.due(toMs, uid), { type: 'due' });
   events.push({ type: 'due-moved', uid, nextMs: toMs });
 }

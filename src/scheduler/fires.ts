@@ -35,7 +35,7 @@ export function appendFire(applying: Applying, uid: string, generation: number, 
     });
   } else {
     if (head !== undefined) state.put(keys.fire(uid, head.firstMs), { ...head, newer: fire.firstMs });
-    state.put(keys.fire(uid, fire.firstMs), {
+    state.create(keys.fire(uid, fire.firstMs), {
       type: 'fire',
       generation,
       ...fire,

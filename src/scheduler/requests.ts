@@ -39,7 +39,7 @@ export function keepAnswer(applying: Applying, request: RequestKey, answer: Requ
   const { state, loggedMs } = applying;
   const { requestNext } = state.meta;
   state.put(keys.request(request.scope), { type: 'request', bodyHash: request.bodyHash, atMs: loggedMs, answer });
-  state.put(keys.requestOrder(requestNext), { type: 'request-order', scope: request.scope });
+  state.create(keys.requestOrder(requestNext), { type: 'request-order', scope: request.scope });
   state.meta = { ...state.meta, requestNext: requestNext + 1 };
 }
 

@@ -87,6 +87,17 @@ export class State {
     this.#change(key, row);
   }
 
+  /**
+   * `put` for a key that cannot have a row yet, since an index or a counter makes it unique: the disk is not asked for
+   * an old one.
+   */
+  create(key: string, row: StateRow): void {
+    if (!this.#cells.has(key)) {
+      this.#cells.set(key, { row: null, hash: 0, isDirty: false, isStored: false, writing: 0 });
+    }
+    this.#change(key, row);
+  }
+
   delete(key: string): void {
     this.#change(key, null);
   }
