@@ -2,7 +2,6 @@
 /** The one executable: see `cli/` for its commands. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { registerClientCommands } from './cli/client-commands.ts';
 import { devCommand } from './cli/dev-command.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -19,6 +18,10 @@ const program = new Command('carillon')
   );
 
 program.addCommand(devCommand(version));
-registerClientCommands(program);
+if (process.argv[2] !== 'dev') {
+  // A node's start does not wait for what only clients need.
+  const { registerClientCommands } = await import('./cli/client-commands.ts');
+  registerClientCommands(program);
+}
 
 await program.parseAsync();

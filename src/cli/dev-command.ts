@@ -35,8 +35,8 @@ async function run(options: Record<string, string | string[] | boolean>, version
     // The consensus thread reads them for its log.
     process.env['CARILLON_LOG_LEVEL'] = settings.logLevel;
     process.env['CARILLON_NODE_NAME'] = settings.nodeName;
-    const node = await startDevNode(settings, version);
-    if (options['sample'] === true) await putSampleJob(node.url);
+    const afterHttp = options['sample'] === true ? putSampleJob : () => Promise.resolve();
+    const node = await startDevNode(settings, version, afterHttp);
     process.stdout.write(describeStart(settings, node, options['sample'] === true));
     await node.ended;
   } catch (error) {

@@ -8,7 +8,7 @@ import { systemTurns } from '../actors/system-turns.ts';
 import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
 import { type NatsAddress, parseNatsAddress } from '../api/nats-address.ts';
-import { type NatsService, startNatsService } from '../api/nats-service.ts';
+import type { NatsService } from '../api/nats-service.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { CodedError } from '../base/errors.ts';
 import { createPinoLog } from '../base/pino-log.ts';
@@ -45,7 +45,12 @@ export interface DevNode {
 const STOP_MS = 10_000;
 const FACTS_MS = 1_000;
 
-export async function startDevNode(settings: Settings, version: string): Promise<DevNode> {
+/** `afterHttp` is called with the URL once the API answers, before NATS is waited for. */
+export async function startDevNode(
+  settings: Settings,
+  version: string,
+  afterHttp: (url: string) => Promise<void>,
+): Promise<DevNode> {
   const sinceMs = performance.now();
   const log = createPinoLog({ level: settings.logLevel });
   const natsDoor = await readNatsDoor(settings);
@@ -56,7 +61,8 @@ export async function startDevNode(settings: Settings, version: string): Promise
   // Comes up beside the node.
   const startingNats = settings.natsUrl === '' ? startDevNats() : Promise.resolve(null);
   try {
-    return await startOn(disk, startingNats, { settings, version, log, natsDoor, directory, isTemporary, sinceMs });
+    const starting = { settings, version, log, natsDoor, directory, isTemporary, sinceMs, afterHttp };
+    return await startOn(disk, startingNats, starting);
   } catch (error) {
     await (await startingNats)?.stop();
     if (isTemporary) await rm(directory, { recursive: true, force: true });
@@ -73,6 +79,7 @@ interface Starting {
   readonly isTemporary: boolean;
   /** When the start began, `performance.now()`. */
   readonly sinceMs: number;
+  readonly afterHttp: (url: string) => Promise<void>;
 }
 
 async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<DevNode> {
@@ -149,9 +156,10 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   await canRun(backend, node);
   const refreshing = setInterval(() => void backend.refreshFacts(), FACTS_MS);
   await backend.refreshFacts();
+  await starting.afterHttp(url);
   const nats = await startingNats;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
-  const service = natsUrl === null ? null : openNatsDoor(settings, context, natsDoor, natsUrl, version);
+  const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsDoor, natsUrl, version);
   if (service === null) metrics.gauge('carillon_nats_connected', 0);
   const startMs = Math.round(performance.now() - sinceMs);
   const ended = stopOnSignal(
@@ -194,13 +202,15 @@ async function readNatsDoor({ natsUrl, natsCreds }: Settings): Promise<NatsDoorS
   }
 }
 
-function openNatsDoor(
+async function openNatsDoor(
   settings: Settings,
   context: ApiContext,
   { address, creds }: NatsDoorSettings,
   url: string,
   version: string,
-): NatsService {
+): Promise<NatsService> {
+  // Loaded now, so that HTTP and the first fire need not wait for it.
+  const { startNatsService } = await import('../api/nats-service.ts');
   const service = startNatsService({
     context,
     cluster: settings.cluster,
