@@ -8,9 +8,10 @@ import type { DiskReader } from './disk-reader.ts';
 
 export async function listJobs(
   reader: DiskReader,
+  marks: NameMarks,
   filter: JobFilter,
 ): Promise<{ readonly items: readonly JobView[]; readonly total: number }> {
-  if (isPlain(filter)) return listByName(reader, filter);
+  if (isPlain(filter)) return listByName(reader, marks, filter);
   const views: JobView[] = [];
   await reader.each<JobRow>('job/', 'job0', (row) => {
     if (reader.get<StatusRow>(keys.status(row.uid)) === undefined) return;
@@ -32,17 +33,50 @@ function isPlain(filter: JobFilter): boolean {
   );
 }
 
+/** Every so many names a key is remembered, so that a page far behind the start is found without reading up to it. */
+const NAMES_PER_MARK = 200;
+
+/** Where in the order of names every 200th stands, as long as no name comes or goes. One for each reader. */
+export class NameMarks {
+  #namesIndex = -1;
+  #marks: readonly string[] = [];
+
+  /** The last marked key at or before a position, and its own position. */
+  async before(reader: DiskReader, start: number): Promise<{ readonly from: string; readonly position: number }> {
+    if (start < NAMES_PER_MARK) return { from: FIRST_NAME, position: 0 };
+    const namesIndex = reader.get<MetaRow>(keys.meta)?.namesIndex ?? 0;
+    if (namesIndex !== this.#namesIndex) {
+      const marks: string[] = [];
+      let position = 0;
+      await reader.each<NameRow>(FIRST_NAME, NAMES_END, (_row, key) => {
+        if (position % NAMES_PER_MARK === 0) marks.push(key);
+        position += 1;
+      });
+      this.#marks = marks;
+      this.#namesIndex = namesIndex;
+    }
+    const mark = Math.min(Math.floor(start / NAMES_PER_MARK), this.#marks.length - 1);
+    return mark <= 0
+      ? { from: FIRST_NAME, position: 0 }
+      : { from: this.#marks[mark] ?? FIRST_NAME, position: mark * NAMES_PER_MARK };
+  }
+}
+
+const FIRST_NAME = 'name/';
+const NAMES_END = 'name0';
+
 async function listByName(
   reader: DiskReader,
+  marks: NameMarks,
   { start, end }: JobFilter,
 ): Promise<{ readonly items: readonly JobView[]; readonly total: number }> {
   const total = reader.get<MetaRow>(keys.meta)?.jobs ?? 0;
   const items: JobView[] = [];
   const until = Math.min(end ?? total, total);
-  let position = 0;
-  for (let from = 'name/'; position < until; ) {
+  let { from, position } = await marks.before(reader, start);
+  while (position < until) {
     const limit = Math.min(1_000, until - position);
-    const rows = await reader.page(from, 'name0', limit);
+    const rows = await reader.page(from, NAMES_END, limit);
     for (const { key } of rows) {
       position += 1;
       if (position <= start) continue;

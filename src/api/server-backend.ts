@@ -24,7 +24,7 @@ import type { SubmissionMessage, SubmitAnswer, WaitAnswer } from '../scheduler/s
 import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
 import type { Backend, Failed, HealthView, JobFilter, Page } from './backend.ts';
 import type { DiskReader } from './disk-reader.ts';
-import { listJobs } from './list-jobs.ts';
+import { listJobs, NameMarks } from './list-jobs.ts';
 import { type FireRange, readFires } from './read-fires.ts';
 
 export interface ServerBackendOptions {
@@ -47,6 +47,7 @@ const READ_MS = 5_000;
 export class ServerBackend implements Backend {
   readonly #options: ServerBackendOptions;
   readonly #reader: DiskReader;
+  readonly #marks = new NameMarks();
 
   constructor(options: ServerBackendOptions) {
     this.#options = options;
@@ -80,7 +81,7 @@ export class ServerBackend implements Backend {
 
   async jobs(filter: JobFilter): Promise<Page<JobView>> {
     const index = await this.#stored();
-    return { ...(await listJobs(this.#reader, filter)), index };
+    return { ...(await listJobs(this.#reader, this.#marks, filter)), index };
   }
 
   async run(job: string, run: string): Promise<FinishedRun | undefined> {

@@ -49,6 +49,8 @@ interface Held {
 
 /** Deletions of acknowledged rows may wait for company. */
 const LAZY_FLUSH_MS = 100;
+/** A result is sent at once; acknowledged within this time it need not go to the disk (docs/decisions/0002). */
+const FINISH_FLUSH_MS = 5;
 
 export function createExecutorActor(
   options: ExecutorActorOptions,
@@ -81,7 +83,9 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #marksNext: Held[] = [];
 
   #isFlushAsked = false;
-  #isFlushTimed = false;
+  #isSendAsked = false;
+  /** When a timed flush comes, monotonic. */
+  #flushAtMs = Number.POSITIVE_INFINITY;
   #isDraining = false;
   #drainReplies: Reply<ExecutorAnswer>[] = [];
 
@@ -129,8 +133,11 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       case 'flush':
         this.#isFlushAsked = false;
         return this.#flush();
+      case 'send':
+        this.#isSendAsked = false;
+        return this.#sendFinishes();
       case 'flush-lazily':
-        this.#isFlushTimed = false;
+        this.#flushAtMs = Number.POSITIVE_INFINITY;
         return this.#flush();
       case 'due':
         this.#earlyTimer = null;
@@ -357,8 +364,11 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     });
     logEnd(this.#context.log, finish, held.item.job, held.item.run);
     if (finish.storedBytes > 0) this.#write(putTail(execution, ending.output));
-    this.#write(deleteMark(execution));
-    this.#owe(finish);
+    this.#writes.add(deleteMark(execution));
+    this.#outbox.add(finish);
+    this.#writes.add(putFinish(finish));
+    this.#askSend();
+    this.#flushWithin(FINISH_FLUSH_MS);
     this.#startDue();
   }
 
@@ -377,7 +387,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     const { execution, hadTail } = released;
     this.#writes.undoPut(deleteFinish(execution));
     if (hadTail) this.#writes.undoPut(deleteTail(execution));
-    this.#flushLazily();
+    this.#flushWithin(LAZY_FLUSH_MS);
     this.#tombstones.add(execution, 'over', this.#context.clock.monotonic());
   }
 
@@ -395,10 +405,17 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     this.#context.self.send({ type: 'flush' });
   }
 
-  #flushLazily(): void {
-    if (this.#isFlushTimed || this.#isFlushAsked) return;
-    this.#isFlushTimed = true;
-    this.#context.after(LAZY_FLUSH_MS, { type: 'flush-lazily' });
+  #flushWithin(delayMs: number): void {
+    const atMs = this.#context.clock.monotonic() + delayMs;
+    if (this.#isFlushAsked || atMs >= this.#flushAtMs) return;
+    this.#flushAtMs = atMs;
+    this.#context.after(delayMs, { type: 'flush-lazily' });
+  }
+
+  #askSend(): void {
+    if (this.#isSendAsked) return;
+    this.#isSendAsked = true;
+    this.#context.self.send({ type: 'send' });
   }
 
   #flush(): void {

@@ -13,6 +13,7 @@ export type ExecutorMessage =
   | { readonly type: 'due' }
   | { readonly type: 'flush' }
   | { readonly type: 'flush-lazily' }
+  | { readonly type: 'send' }
   | { readonly type: 'written'; readonly error: Error | null }
   | { readonly type: 'ended'; readonly execution: string; readonly ending: Ending };
 

@@ -117,7 +117,7 @@ function openJob(applying: Applying, uid: string, job: Job, opening: Opening): v
     openedMs: loggedMs,
   });
   state.create(keys.status(uid), { ...NEW_STATUS, cursorMs: loggedMs, nextMs: opening.nextMs });
-  state.meta = { ...state.meta, jobs: state.meta.jobs + 1 };
+  state.meta = { ...state.meta, jobs: state.meta.jobs + 1, namesIndex: index };
   moveDue(applying, uid, null, opening.nextMs);
 }
 

@@ -27,7 +27,7 @@ export function removeJob(applying: Applying, row: JobRow): void {
   state.delete(keys.name(row.job.name));
   state.delete(keys.job(uid));
   state.delete(keys.status(uid));
-  state.meta = { ...state.meta, jobs: state.meta.jobs - 1 };
+  state.meta = { ...state.meta, jobs: state.meta.jobs - 1, namesIndex: applying.index };
   state.put(keys.purge(uid), {
     type: 'purge',
     openHead: status.openHead,

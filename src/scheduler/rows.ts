@@ -22,6 +22,8 @@ export interface MetaRow {
   readonly cluster: string;
   readonly settings: Settings;
   readonly jobs: number;
+  /** Index of the last entry that added or removed a name: lists keep what they know of the order until it changes. */
+  readonly namesIndex: number;
   /** Runs and targets that wait for a place. */
   readonly waits: number;
   readonly lateFinishes: number;

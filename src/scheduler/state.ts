@@ -41,6 +41,7 @@ export const EMPTY_META: MetaRow = {
   cluster: '',
   settings: DEFAULT_SETTINGS,
   jobs: 0,
+  namesIndex: 0,
   waits: 0,
   lateFinishes: 0,
   requestFirst: 0,

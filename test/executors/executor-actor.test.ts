@@ -339,7 +339,7 @@ test('after a restart a durable result is delivered until it is acknowledged', a
   world.execute(world.item('e1'));
   world.advance(1);
   world.end('e1', { outcome: 'failed', reason: 'exit status 3', exitCode: 3 });
-  world.advance(1);
+  world.advance(10);
 
   await world.restart();
   world.beacon();
