@@ -86,15 +86,16 @@ function report({ file, output, isGood, ended, ms }) {
   sum.pass += counts.pass ?? 0;
   sum.skipped += (counts.skipped ?? 0) + (counts.todo ?? 0);
   const failures = (counts.fail ?? 0) + (counts.cancelled ?? 0);
-  sum.fail += isGood ? failures : Math.max(1, failures);
+  const isEmpty = (counts.tests ?? 0) === 0;
+  sum.fail += isGood && !isEmpty ? failures : Math.max(1, failures);
   const place = `[${String(finished).padStart(String(total).length)}/${total}]`;
   const time = `${(ms / 1000).toFixed(1)} s`;
-  if (isGood && failures === 0) {
+  if (isGood && failures === 0 && !isEmpty) {
     console.log(`${place} ok   ${nameOf(file)}  ${counts.pass ?? 0} tests, ${time}`);
     return;
   }
   failed.push(file);
-  console.log(`${place} FAIL ${nameOf(file)}  ${ended}, ${time}\n${excerpt(output)}`);
+  console.log(`${place} FAIL ${nameOf(file)}  ${isEmpty ? 'no tests ran' : ended}, ${time}\n${excerpt(output)}`);
 }
 
 /** What failed and why, without the tests that passed; all of it where the file died before it could say. */

@@ -208,7 +208,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     dispatcher,
     stateActor,
     state,
-    stop: () => (state.hasUnflushed ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
+    stop: () => (state.unflushed > 0 ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
   };
 }
 

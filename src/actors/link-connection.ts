@@ -9,8 +9,8 @@ import type { ActorSystem } from './system.ts';
  * connection their question came by, so a thread that was started anew never gets those of the thread before.
  *
  * What is under way is bounded: sends and asks by credit, which the other side gives back as it takes them; answers
- * by the asks of the other side; watches by its actors. Credit rides along with messages; alone it goes only when 
- * thirty-second part of it is owed, since a post costs as much as an answer.
+ * by the asks of the other side; watches by its actors. Credit rides along with messages; alone it goes only when a
+ * good part of it is owed, since a post costs as much as an answer.
  */
 export class LinkConnection {
   readonly #system: ActorSystem;
@@ -45,9 +45,9 @@ export class LinkConnection {
     this.#onUncloneable = options.onUncloneable;
   }
 
-  /** Sends and asks of which the other side has not said that they arrived. */
+  /** Sends and asks that may not have arrived: those beyond the credit that the other side may still owe. */
   get underWay(): number {
-    return this.#creditMax - this.#credit;
+    return Math.max(0, this.#creditMax - this.#credit - Math.floor(this.#creditMax / 32));
   }
 
   listen(): void {

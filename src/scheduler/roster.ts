@@ -25,13 +25,18 @@ export type Placed =
 export class Roster {
   readonly #places = new Map<string, Place>();
 
+  /** Heard lately, registered here or not yet: liveness may come before the registry has been read. */
+  #live: ReadonlySet<string> = new Set();
+
   /** Takes over what the registry says; what was open and reserved on the node stays. */
   register(row: NodeRow): void {
     const known = this.#places.get(row.node);
     this.#places.set(row.node, {
       row,
       // A new session is proof of life; an old one must be heard of.
-      isLive: row.isOpen && (known === undefined ? false : known.isLive || known.row.session !== row.session),
+      isLive:
+        row.isOpen &&
+        (known === undefined ? this.#live.has(row.node) : known.isLive || known.row.session !== row.session),
       open: known?.open ?? new Set(),
       reserved: known?.reserved ?? 0,
     });
@@ -40,6 +45,12 @@ export class Roster {
   setLive(node: string, isLive: boolean): void {
     const place = this.#places.get(node);
     if (place !== undefined) place.isLive = isLive && place.row.isOpen;
+  }
+
+  /** Exactly these were heard lately. */
+  setAllLive(live: ReadonlySet<string>): void {
+    this.#live = live;
+    for (const node of this.#places.keys()) this.setLive(node, live.has(node));
   }
 
   opened(node: string, execution: string): void {
@@ -111,6 +122,7 @@ export class Roster {
 
   clear(): void {
     this.#places.clear();
+    this.#live = new Set();
   }
 
   #target(node: string): Target {

@@ -8,7 +8,9 @@
  *
  * Every event may be lost: each sweep reads nodes, open executions, waits and the due index from the rows again.
  */
+
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
+import { CodedError } from '../base/errors.ts';
 import { rateLimited } from '../base/rate-limited.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Timer } from '../base/time.ts';
@@ -67,6 +69,8 @@ const ITEMS_PER_COMMAND = 500;
 const WAITS_PER_LOOK = 1_000;
 const WAITS_PASSED_PER_LOOK = 10_000;
 const NEXT_WAITS_MS = 250;
+const WAITS_PASSED_FREELY = 200;
+const WAITS_PAUSE_MS = 50;
 /** A job whose instant this server's rules do not find is looked at again so much later. */
 const NOTHING_DUE_MS = 1_000;
 /** A call that was proposed so recently is not proposed again. */
@@ -99,6 +103,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   /** Raised with each change of leadership: what belongs to an older one is void. */
   #epoch = 0;
   #leadingSinceMs = 0;
+  /** Those who wait are not looked at before. */
+  #waitsFromMs = 0;
   #timer: Timer | null = null;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #proposals = 0;
@@ -118,8 +124,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       case 'events':
         return this.#hear(message.events);
       case 'liveness': {
-        const live = new Set(message.live);
-        for (const row of this.#roster.rows) this.#roster.setLive(row.node, live.has(row.node));
+        this.#roster.setAllLive(new Set(message.live));
         return this.#look();
       }
       case 'complete':
@@ -298,6 +303,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   }
 
   #placeWaiting(nowMs: number): void {
+    if (nowMs < this.#waitsFromMs) return this.#wake(this.#waitsFromMs);
     const { state } = this.#options;
     const { defaultTargets } = state.meta.settings;
     const items: { run: string; ordinal: number | null; targets: readonly Target[] }[] = [];
@@ -333,6 +339,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       this.#reservations.hold(key, placed.targets, this.#context.clock.monotonic());
       items.push({ run: wait.run, ordinal: wait.ordinal, targets: placed.targets });
     }
+    // A long list without a place for anyone is not walked again for each slot that comes free elsewhere.
+    if (items.length === 0 && passed.length > WAITS_PASSED_FREELY) this.#waitsFromMs = nowMs + WAITS_PAUSE_MS;
     if (items.length === 0) return;
     this.#proposeFor(
       items.map((item) => keys.wait(item.run, item.ordinal)),
@@ -438,12 +446,13 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     scanFound(this.#options.state, horizonMs, (error, found) => {
       this.#context.self.send({ type: 'swept', epoch, found, error: error?.message ?? null });
     });
-    this.#context.after(SWEEP_MS, { type: 'sweep', epoch });
   }
 
   #swept({ epoch, found, error }: Extract<SchedulerMessage, { type: 'swept' }>): void {
     if (epoch !== this.#epoch) return;
-    if (error !== null) throw new Error(`the state could not be read: ${error}`);
+    if (error !== null) throw new CodedError('storage-failed', `the state could not be read: ${error}`);
+    // Only now: two sweeps at a time would undo each other's findings.
+    this.#context.after(SWEEP_MS, { type: 'sweep', epoch });
     const touched = this.#touched ?? new Set();
     this.#touched = null;
     for (const row of found.nodes) this.#roster.register(row);

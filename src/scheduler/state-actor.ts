@@ -2,7 +2,9 @@
  * Runs the state machine: applies what raft commits, in slices, so that ticks and heartbeats run in between; writes the
  * changed rows behind it, one synced batch at a time; tells the others what has happened.
  */
+
 import type { Actor, ActorContext, ActorRef, Reply } from '../actors/actor.ts';
+import { CodedError } from '../base/errors.ts';
 import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role } from '../raft/raft-protocol.ts';
 import { apply } from './apply.ts';
 import { decodeCommand } from './command.ts';
@@ -70,6 +72,8 @@ export interface StateOptions {
  * many, and rows that come and go in between never.
  */
 const FLUSH_EVERY_MS = 25;
+/** Rows that may be ahead of the disk: one flush encodes them all, so this also bounds how long it holds the thread. */
+const UNFLUSHED_ROWS_MAX = 20_000;
 /** No slice of applying holds up its thread for longer. */
 const SLICE_MS = 5;
 
@@ -135,8 +139,8 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
     if (this.#isContinuing) return;
     const events = this.#applySlice();
     if (this.#next < this.#queue.length) {
-      this.#isContinuing = true;
-      this.#context.self.send({ type: 'continue' });
+      // Where the disk is behind, the end of its flush goes on with the work.
+      if (!this.#isDiskBehind) this.#continue();
     } else {
       this.#queue.length = 0;
       this.#next = 0;
@@ -145,13 +149,23 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
     this.#flush();
   }
 
+  #continue(): void {
+    this.#isContinuing = true;
+    this.#context.self.send({ type: 'continue' });
+  }
+
+  /** What is not on disk is bounded: raft's bound on what is not applied then slows the proposals. */
+  get #isDiskBehind(): boolean {
+    return this.#options.state.unflushed >= UNFLUSHED_ROWS_MAX;
+  }
+
   #applySlice(): StateEvent[] {
     const { state, onApplied } = this.#options;
     const { clock } = this.#context;
     const startMs = clock.monotonic();
     const all: StateEvent[] = [];
     const first = this.#next;
-    while (this.#next < this.#queue.length) {
+    while (this.#next < this.#queue.length && !this.#isDiskBehind) {
       const entry = this.#queue[this.#next] as Entry;
       this.#next += 1;
       if (entry.index <= state.meta.appliedIndex) continue;
@@ -208,7 +222,8 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
     const index = state.meta.appliedIndex;
     if (this.#isFlushing || index === this.#storedIndex) return;
     const nowMs = this.#context.clock.monotonic();
-    if (this.#waiting.length === 0 && nowMs < this.#flushFromMs) return this.#flushLater(this.#flushFromMs - nowMs);
+    const isHurried = this.#waiting.length > 0 || this.#isDiskBehind;
+    if (!isHurried && nowMs < this.#flushFromMs) return this.#flushLater(this.#flushFromMs - nowMs);
     this.#flushFromMs = nowMs + FLUSH_EVERY_MS;
     this.#isFlushing = true;
     state.flush((error) => {
@@ -223,12 +238,13 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   }
 
   #flushed({ index, error }: Extract<StateMessage, { type: 'flushed' }>): void {
-    if (error !== null) throw new Error(`the state could not be written: ${error}`);
+    if (error !== null) throw new CodedError('storage-failed', `the state could not be written: ${error}`);
     this.#isFlushing = false;
     this.#storedIndex = Math.max(this.#storedIndex, index);
     this.#options.raft().send({ type: 'stored', index: this.#storedIndex });
     this.#answerStored();
     this.#tellProgress();
+    if (this.#next < this.#queue.length && !this.#isContinuing) this.#continue();
     this.#flush();
   }
 

@@ -103,8 +103,9 @@ export class State {
     this.#change(key, null);
   }
 
-  get hasUnflushed(): boolean {
-    return this.#dirty.size > 0;
+  /** Rows that have changed since the last flush began. */
+  get unflushed(): number {
+    return this.#dirty.size;
   }
 
   /** Sum of all rows' hashes; servers that applied the same index have the same one. Settles what changed. */

@@ -192,7 +192,6 @@ const WRITE_OVERHEAD_BYTES = 64;
 /** LevelDB hands rows over in pieces of this size; its own default of 16 KiB costs a thread switch per 16 KiB. */
 const SCAN_BYTES = 256 * 1024;
 
-
 interface WaitingBatch {
   readonly batch: readonly Write[];
   readonly bytes: number;

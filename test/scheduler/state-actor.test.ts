@@ -69,7 +69,7 @@ test('one flush at a time follows what is applied, and tells raft how far it is'
   server.advance(SECOND_MS);
 
   assert.equal(server.storedIndex, server.machine.state.meta.appliedIndex);
-  assert.equal(server.machine.state.hasUnflushed, false);
+  assert.equal(server.machine.state.unflushed, 0);
 });
 
 test('a state that cannot be written ends the process', () => {

@@ -57,10 +57,10 @@ test('what was put is read before, during and after its flush', () => {
   clock.advance(10);
 
   assert.deepEqual(state.get('finished/1'), row('b'));
-  assert.equal(state.hasUnflushed, true);
+  assert.equal(state.unflushed, 1);
   state.flush(fail);
   clock.advance(10);
-  assert.equal(state.hasUnflushed, false);
+  assert.equal(state.unflushed, 0);
 });
 
 test('a crash during a flush keeps all of it or nothing, with its index and its hash', () => {

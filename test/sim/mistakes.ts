@@ -107,7 +107,7 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'what a node may not have heard is not said again',
     file: 'dispatcher/dispatcher-actor.js',
-    find: 'this.#repeatOpen(found);',
+    find: 'this.#repeatOpen(found, this.#isFirstSweep);',
     replace: '',
     seedsMax: 10,
   },
