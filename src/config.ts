@@ -3,6 +3,7 @@
  * settings file (`http-addr`); a flag wins over a variable, that over the file. All mistakes are told at once.
  */
 import { availableParallelism } from 'node:os';
+import { isLoopbackHost } from './api/foreign-pages.ts';
 import { CodedError, type Fault } from './base/errors.ts';
 import { LOG_LEVELS, type LogLevel } from './base/pino-log.ts';
 import { parseDuration } from './jobs/duration.ts';
@@ -30,10 +31,12 @@ export interface Settings {
   readonly insecureNoAuth: boolean;
   /** How long running work may go on after the first signal. */
   readonly drainMs: number;
+  /** Names of those that a flag, a variable or the file gave. */
+  readonly given: ReadonlySet<string>;
 }
 
 interface SettingRow {
-  readonly key: keyof Settings;
+  readonly key: Exclude<keyof Settings, 'given'>;
   readonly help: string;
   readonly placeholder: string;
   /** As it would be written. */
@@ -100,7 +103,7 @@ export const SETTINGS = {
     '',
     'false',
     'true or false',
-    'give shell jobs the whole environment of the node',
+    'give shell and function jobs the whole environment of the node',
     readYesNo,
   ),
   'log-level': row('logLevel', 'LEVEL', 'info', LOG_LEVELS.join(', '), 'least level of log lines', (text) =>
@@ -146,7 +149,7 @@ export const SETTINGS = {
     '',
     'false',
     'true or false',
-    'listen on other addresses than loopback without a token',
+    'listen on, and use a NATS on, other addresses than loopback without a token',
     readYesNo,
   ),
 } as const satisfies Record<string, SettingRow>;
@@ -163,17 +166,19 @@ export interface Given {
 /** Throws `settings` with all faults. */
 export function readSettings(given: Given, zones: Zones): Settings {
   const faults: Fault[] = unknownKeys(given.file);
-  const settings: Record<string, unknown> = {};
+  const names = new Set<string>();
+  const settings: Record<string, unknown> = { given: names };
   for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, SettingRow][]) {
-    const text =
-      given.flags[name] ?? given.environment[variableOf(name)] ?? fileValue(given.file, name) ?? setting.standard;
+    const own = given.flags[name] ?? given.environment[variableOf(name)] ?? fileValue(given.file, name);
+    if (own !== undefined) names.add(name);
+    const text = own ?? setting.standard;
     const value = setting.read(Array.isArray(text) ? text.join('\n') : String(text), zones);
     if (value === undefined) {
       faults.push({ field: name, value: text, allowed: setting.allowed, message: 'is not allowed' });
     } else settings[setting.key] = value;
   }
   const http = settings['http'] as Settings['http'] | undefined;
-  if (http !== undefined && !isLoopback(http.host) && settings['insecureNoAuth'] !== true) {
+  if (http !== undefined && !isLoopbackHost(http.host) && settings['insecureNoAuth'] !== true) {
     const message = 'is not loopback, and there is no authentication: say --insecure-no-auth to allow it';
     faults.push({
       field: 'http-addr',
@@ -190,8 +195,8 @@ export function variableOf(name: string): string {
   return `CARILLON_${name.toUpperCase().replaceAll('-', '_')}`;
 }
 
-function row<Key extends keyof Settings>(
-  key: Key,
+function row(
+  key: SettingRow['key'],
   placeholder: string,
   standard: string,
   allowed: string,
@@ -258,8 +263,4 @@ function integer(low: number, high: number): (text: string) => number | undefine
 function readKeep(text: string): number | undefined {
   const ms = parseDuration(text);
   return ms !== undefined && ms >= 3_600_000 ? ms : undefined;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host);
 }

@@ -8,7 +8,7 @@ import { WorkerThread } from './actors/worker-thread.ts';
 import type { Self, Timing } from './assembly.ts';
 import { mergePromTexts } from './base/prom-metrics.ts';
 import type { PlacedConsensus, Platform } from './node.ts';
-import { openStateStorage } from './scheduler/snapshot.ts';
+import { openCurrentState } from './scheduler/snapshot.ts';
 import type { Disk } from './store/disk.ts';
 import type { Storage } from './store/storage.ts';
 
@@ -49,7 +49,7 @@ export function consensusThread(options: {
       });
       await thread.start();
       metrics = thread.link.ref('metrics');
-      const reader = await openReader(options.disk);
+      const reader = await openReader(options);
       return {
         raft: null,
         state: null,
@@ -79,20 +79,30 @@ export function consensusThread(options: {
 }
 
 /** A second handle on the state; when a snapshot has moved it, the new place is opened and the old one closed. */
-async function openReader(disk: Disk): Promise<{ storage: () => Storage; follow: (name: string) => void }> {
-  const opened = await openStateStorage(disk);
+async function openReader({
+  disk,
+  onStopProcess,
+}: {
+  readonly disk: Disk;
+  readonly onStopProcess: (error: unknown, actor: string) => void;
+}): Promise<{ storage: () => Storage; follow: (name: string) => void }> {
+  const opened = await openCurrentState(disk);
   let name = opened.name;
   let storage = opened.storage;
+  /** Moves happen one after another. */
+  let following = Promise.resolve();
   return {
     storage: () => storage,
     follow(newName) {
       if (newName === name) return;
       name = newName;
-      const old = storage;
-      void disk.openStorage(newName).then((next) => {
-        storage = next;
-        return old.close();
-      });
+      following = following
+        .then(async () => {
+          const old = storage;
+          storage = await disk.openStorage(newName);
+          await old.close();
+        })
+        .catch((error: unknown) => onStopProcess(error, 'reader'));
     },
   };
 }

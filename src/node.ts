@@ -1,12 +1,13 @@
 /**
  * One node, from its settings and its platform: identity, consensus (on a server), work, backend. Everything that
  * touches the world comes in through `Platform`; the simulator passes a virtual one and runs whole clusters in one
- * thread. `threaded-node.ts` spreads the same actors over threads.
+ * thread. `consensus-thread.ts` puts the consensus side on a thread of its own.
  */
 import type { ActorRef } from './actors/actor.ts';
 import { askPromise } from './actors/ask.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
+import type { HealthView } from './api/backend.ts';
 import { type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
 import { DiskReader } from './api/disk-reader.ts';
 import { ServerBackend } from './api/server-backend.ts';
@@ -32,6 +33,7 @@ import { readOutput } from './executors/output-store.ts';
 import type { Zones } from './jobs/zone.ts';
 import { bootstrapLog } from './raft/log-store.ts';
 import { Schedules } from './scheduler/chain.ts';
+import { keys, type NodeRow } from './scheduler/rows.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
 import type { State } from './scheduler/state.ts';
 import type { Progress } from './scheduler/state-actor.ts';
@@ -101,7 +103,10 @@ export interface RunningNode {
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
   readonly progress: () => Progress | null;
-  /** Starts nothing new and waits for what runs, at most so long; true: all has ended and every result is taken. */
+  /**
+   * Is no longer ready, starts nothing new and waits for what runs, at most so long; true: all has ended and every
+   * result is taken.
+   */
   drain(timeoutMs: number): Promise<boolean>;
   stop(): Promise<void>;
 }
@@ -123,6 +128,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   const transport = platform.connect?.(self) ?? null;
   let consensus: PlacedConsensus | null = null;
   let progress: Progress | null = null;
+  let isDraining = false;
   const parts: { work?: Work } = {};
   const backendActor = config.isServer
     ? system.spawn<BackendMessage>({
@@ -140,29 +146,38 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   // A thread of its own comes up while the work side does.
   const placing = backendActor === null ? undefined : platform.placeConsensus?.({ self, timing, system });
   placing?.catch(() => {});
-  const work = await startWork({
-    self,
-    timing,
-    system,
-    disk,
-    isServer: config.isServer,
-    tags: config.tags,
-    slots: config.slots,
-    version: config.version,
-    address: config.address,
-    executors,
-    transport,
-    dispatcher: () => consensus?.dispatcher ?? null,
-  });
+  let work: Work;
+  try {
+    work = await startWork({
+      self,
+      timing,
+      system,
+      disk,
+      isServer: config.isServer,
+      tags: config.tags,
+      slots: config.slots,
+      version: config.version,
+      address: config.address,
+      executors,
+      transport,
+      dispatcher: () => consensus?.dispatcher ?? null,
+    });
+  } catch (error) {
+    // Where the thread failed as well, this error is as good as its.
+    const placed = await placing?.catch(() => undefined);
+    await placed?.stop();
+    throw error;
+  }
   parts.work = work;
   let backend: ServerBackend | null = null;
   if (backendActor !== null) {
     const here = { self, timing, system, transport, work, backend: backendActor };
     const placed = placing === undefined ? await startConsensusHere(platform, here) : await placing;
     consensus = placed;
+    const reader = new DiskReader(placed.reader);
     backend = new ServerBackend({
       cluster: config.cluster,
-      reader: new DiskReader(placed.reader),
+      reader,
       schedules: new Schedules(zones),
       submission: placed.submission,
       state: placed.stateActor,
@@ -170,6 +185,8 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
       checks: () => [
         { name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' },
+        { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
+        sessionCheck(reader, self, config.slots),
       ],
       metrics: platform.metricsText ?? (() => Promise.resolve('')),
     });
@@ -189,7 +206,10 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     work,
     backend,
     progress: () => progress,
-    drain: (timeoutMs) => drain(work, timeoutMs),
+    drain(timeoutMs) {
+      isDraining = true;
+      return drain(work, clock, timeoutMs);
+    },
     async stop() {
       await consensus?.stop();
       system.stopAll();
@@ -235,18 +255,27 @@ async function startConsensusHere(
   };
 }
 
+/** A run that is asked for before the session of this boot is open may find no node at all. */
+function sessionCheck(reader: DiskReader, { node, boot }: Self, slots: number): HealthView['checks'][number] {
+  const name = 'session';
+  if (slots === 0) return { name, isOk: true, detail: 'not needed: the node has no slots' };
+  const row = reader.get<NodeRow>(keys.node(node));
+  const isOk = row?.isOpen === true && row.boot === boot;
+  return { name, isOk, detail: isOk ? '' : 'the leader has not opened the session of this start yet' };
+}
+
 const OUTBOX_LOOK_MS = 20;
 
 /** A result is taken when a committed entry has acknowledged it: then the outbox is empty. */
-async function drain({ executor }: Work, timeoutMs: number): Promise<boolean> {
-  const untilMs = performance.now() + timeoutMs;
+async function drain({ executor }: Work, clock: Clock, timeoutMs: number): Promise<boolean> {
+  const untilMs = clock.monotonic() + timeoutMs;
   const drained = await askPromise(executor, { type: 'drain' }, timeoutMs);
   if (drained.type === 'failed') return false;
-  while (performance.now() < untilMs) {
+  while (clock.monotonic() < untilMs) {
     const seen = await askPromise(executor, { type: 'inspect' }, timeoutMs);
     if (seen.type === 'failed') return false;
     if (seen.answer.type === 'state' && seen.answer.outbox === 0) return true;
-    await new Promise((resolve) => setTimeout(resolve, OUTBOX_LOOK_MS));
+    await new Promise<void>((resolve) => clock.after(OUTBOX_LOOK_MS, resolve));
   }
   return false;
 }

@@ -19,7 +19,18 @@ export interface Page<Item> {
   readonly total: number;
   /** The applied index that the answer shows. */
   readonly index: number;
+  /** There is more than a list reaches; `total` counts what it reaches. */
+  readonly isCut?: boolean;
 }
+
+/** A list of runs or executions reaches back so far. */
+export const LIST_MAX = 10_000;
+
+/** What became of a submission; with a run that was waited for, how that ended. */
+export type Submitted = Result & {
+  /** Null: nobody knows the run any more, its job was deleted. Absent: the wait was over first, or there was none. */
+  readonly finished?: FinishedRun | null;
+};
 
 export interface JobFilter {
   readonly metadata: Readonly<Record<string, string>>;
@@ -52,18 +63,26 @@ export interface HealthView {
   readonly checks: readonly { readonly name: string; readonly isOk: boolean; readonly detail: string }[];
 }
 
+/** The applied index that the answer shows. */
+export interface Indexed {
+  readonly index: number;
+}
+
 export interface Backend {
-  /** Proposes, waits for the own apply. With no leader it waits up to 5 s, then fails with `no-leader`. */
-  submit(submission: Submission): Promise<Result | Failed>;
+  /**
+   * Proposes, waits for the own apply. With no leader it waits up to 5 s, then fails with `no-leader`.
+   * With `waitMs` it also waits for the end of a run that it started.
+   */
+  submit(submission: Submission, waitMs?: number): Promise<Submitted | Failed>;
   /** Resolves when the run has ended; `deadline` after `timeoutMs`; undefined for an unknown run. */
   waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined>;
   // Reads wait until the disk has what this server had applied when they arrived.
   job(name: string): Promise<{ readonly job: JobView; readonly index: number } | undefined>;
   jobs(filter: JobFilter): Promise<Page<JobView>>;
-  run(job: string, run: string): Promise<FinishedRun | undefined>;
-  /** Newest first; undefined for an unknown job. */
+  run(job: string, run: string): Promise<(FinishedRun & Indexed) | undefined>;
+  /** Newest first, at most {@link LIST_MAX}; undefined for an unknown job. */
   executions(job: string): Promise<Page<ExecutionView> | undefined>;
-  execution(job: string, execution: string): Promise<ExecutionView | undefined>;
+  execution(job: string, execution: string): Promise<(ExecutionView & Indexed) | undefined>;
   /** The stored tail of the output, or undefined when `outputTail` is all there is. At most `bytesMax` from its end. */
   output(execution: string, bytesMax: number): Promise<Uint8Array | undefined>;
   fires(

@@ -8,6 +8,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { CodedError } from '../base/errors.ts';
 import type { Answer } from './answer.ts';
 import type { ApiContext } from './call.ts';
+import { foreignPage, isLoopbackHost } from './foreign-pages.ts';
 import { addPages } from './http-pages.ts';
 import { BODY_BYTES_MAX, writeJson, writePrettyJson } from './json-text.ts';
 import { type OperationName, perform } from './operations.ts';
@@ -23,6 +24,8 @@ export interface HttpOptions {
   readonly requestTimeoutMs?: number;
   /** Connections at once; further ones are closed at once. Default 20,000. */
   readonly connectionsMax?: number;
+  /** Whether only this machine reaches the door, so that other names in `Host` are refused. Default: as it listens. */
+  readonly isLoopback?: boolean;
 }
 
 export interface HttpDoor {
@@ -59,12 +62,18 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
   });
   instance.server.maxConnections = options.connectionsMax ?? 20_000;
 
+  // Until it listens nobody but this process reaches it.
+  let { isLoopback = true } = options;
   takeAnyBody(instance);
   instance.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Whom', options.nodeName);
     // Dkron ignores the type of a request, and clients send all sorts.
     delete request.raw.headers['content-type'];
-    done();
+    const { host, origin } = request.headers;
+    const reason = foreignPage({ host, origin }, isLoopback);
+    if (reason === undefined) return done();
+    letBodyPass(request, reply);
+    sendAnswer(reply, problem('invalid', reason, { status: 403 }), undefined);
   });
   instance.setErrorHandler((error, request, reply) => {
     letBodyPass(request, reply);
@@ -75,7 +84,10 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
   addPages(instance, options);
   return {
     instance,
-    listen: (address) => listen(instance, address),
+    listen(address) {
+      isLoopback = options.isLoopback ?? isLoopbackHost(address.host);
+      return listen(instance, address);
+    },
     close: (graceMs) => close(instance, options.context, graceMs),
   };
 }

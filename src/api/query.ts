@@ -109,7 +109,10 @@ const firesSchema = z.object({
     .regex(/^([1-9][0-9]{0,2}|1000)$/, `a whole number from 1 to ${FIRES_MAX}`)
     .transform(Number)
     .optional(),
-  cursor: z.string().max(1_000, 'the `next` of an earlier answer').optional(),
+  cursor: z
+    .string()
+    .regex(/^[0-9]{1,15}$/, 'the `next` of an earlier answer')
+    .optional(),
 });
 
 export function readFiresQuery(query: Query, nowMs: number) {

@@ -3,6 +3,7 @@ import { CodedError } from '../base/errors.ts';
 import type { FinishedRun } from '../scheduler/intent.ts';
 import type { ExecutionView } from '../scheduler/views.ts';
 import type { Answer } from './answer.ts';
+import { LIST_MAX } from './backend.ts';
 import type { ApiContext, Call } from './call.ts';
 import { writeJob } from './job-json.ts';
 import { type JsonOut, shorten } from './json-text.ts';
@@ -12,8 +13,6 @@ import { type ExecutionSort, readExecutionsQuery, readFiresQuery, readJobFilter,
 import { type OutputText, writeExecution, writeFire, writeRun } from './run-json.ts';
 import { warningHeader } from './warning-header.ts';
 
-/** In one answer; Dkron has no paging here, and never more than a hundred. */
-const EXECUTIONS_MAX = 10_000;
 /** Of output in one list; what comes after shows the tail that its row holds. */
 const LIST_OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 /** Dkron's limit on one output, four times over. */
@@ -34,25 +33,24 @@ export async function getRun(context: ApiContext, call: Call): Promise<Answer> {
   const found = await context.backend.run(call.name, call.id);
   if (found === undefined) throw new CodedError('not-found', `job ${shown(call.name)} has no run ${shown(call.id)}`);
   const executions = await writeExecutions(context, found.executions, null, 'single');
-  return { status: 200, headers: {}, body: { ...writeRun(found.run), executions } };
+  return { status: 200, headers: indexHeader(found.index), body: { ...writeRun(found.run), executions } };
 }
 
 export async function listRuns(context: ApiContext, call: Call): Promise<Answer> {
   const { start, end } = readExecutionsQuery({ _start: call.query['_start'], _end: call.query['_end'] });
   const page = await context.backend.runs(call.name);
   if (page === undefined) throw unknownJob(call.name);
-  return { status: 200, headers: pageHeaders(page), body: page.items.slice(start, end ?? undefined).map(writeRun) };
+  const headers = { ...pageHeaders(page), ...cutWarning(page, 'runs') };
+  return { status: 200, headers, body: page.items.slice(start, end ?? undefined).map(writeRun) };
 }
 
 export async function listExecutions(context: ApiContext, call: Call): Promise<Answer> {
   const { sort, isDescending, start, end, outputBytesMax } = readExecutionsQuery(call.query);
   const page = await context.backend.executions(call.name);
   if (page === undefined) throw unknownJob(call.name);
-  const wanted = sortExecutions(page.items, sort, isDescending).slice(start, end ?? undefined);
-  const items = wanted.slice(0, EXECUTIONS_MAX);
+  const items = sortExecutions(page.items, sort, isDescending).slice(start, end ?? undefined);
   const body = await writeExecutions(context, items, outputBytesMax, 'listed');
-  const warning = `${items.length} of ${page.total} executions: _start and _end show the others`;
-  const headers = { ...pageHeaders(page), ...warningHeader(items.length < wanted.length ? [warning] : []) };
+  const headers = { ...pageHeaders(page), ...cutWarning(page, 'executions') };
   return { status: 200, headers, body };
 }
 
@@ -62,7 +60,7 @@ export async function getExecution(context: ApiContext, call: Call): Promise<Ans
   if (found === undefined)
     throw new CodedError('not-found', `job ${shown(call.name)} has no execution ${shown(call.id)}`);
   const output = await readOutput(context, found, bytesMax ?? OUTPUT_BYTES_MAX);
-  return { status: 200, headers: {}, body: writeExecution(found, output) };
+  return { status: 200, headers: indexHeader(found.index), body: writeExecution(found, output) };
 }
 
 export async function listFires(context: ApiContext, call: Call): Promise<Answer> {
@@ -193,6 +191,10 @@ function indexHeader(index: number): Record<string, string> {
 
 function pageHeaders(page: { readonly total: number; readonly index: number }): Record<string, string> {
   return { 'X-Total-Count': String(page.total), ...indexHeader(page.index) };
+}
+
+function cutWarning(page: { readonly isCut?: boolean }, what: string): Record<string, string> {
+  return warningHeader(page.isCut === true ? [`only the newest ${LIST_MAX} ${what} are listed: there are more`] : []);
 }
 
 function byteLength(text: string): number {

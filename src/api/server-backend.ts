@@ -2,9 +2,11 @@
 
 import type { ActorRef } from '../actors/actor.ts';
 import { askPromise } from '../actors/ask.ts';
+import { CodedError } from '../base/errors.ts';
+import { pause } from '../base/system-pause.ts';
 import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
 import type { Schedules } from '../scheduler/chain.ts';
-import type { FinishedRun, Result, Submission } from '../scheduler/intent.ts';
+import type { FinishedRun, Submission } from '../scheduler/intent.ts';
 import { executionView, finishedRun, jobView, runView } from '../scheduler/reader.ts';
 import {
   type ExecutionRow,
@@ -22,7 +24,16 @@ import { DEFAULT_SETTINGS } from '../scheduler/settings.ts';
 import type { Progress, StateMessage, StoredAnswer } from '../scheduler/state-actor.ts';
 import type { SubmissionMessage, SubmitAnswer, WaitAnswer } from '../scheduler/submission-actor.ts';
 import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
-import type { Backend, Failed, HealthView, JobFilter, Page } from './backend.ts';
+import {
+  type Backend,
+  type Failed,
+  type HealthView,
+  type Indexed,
+  type JobFilter,
+  LIST_MAX,
+  type Page,
+  type Submitted,
+} from './backend.ts';
 import type { DiskReader } from './disk-reader.ts';
 import { listJobs, NameMarks } from './list-jobs.ts';
 import { type FireRange, readFires } from './read-fires.ts';
@@ -43,6 +54,8 @@ export interface ServerBackendOptions {
 
 const SUBMIT_MS = 15_000;
 const READ_MS = 5_000;
+/** Rows that a list reads at once, before others get their turn. */
+const ROWS_PER_TURN = 200;
 
 export class ServerBackend implements Backend {
   readonly #options: ServerBackendOptions;
@@ -54,13 +67,14 @@ export class ServerBackend implements Backend {
     this.#reader = options.reader;
   }
 
-  async submit(submission: Submission): Promise<Result | Failed> {
-    const outcome = await askPromise(this.#options.submission, { type: 'submit', submission }, SUBMIT_MS);
+  async submit(submission: Submission, waitMs?: number): Promise<Submitted | Failed> {
+    const message = { type: 'submit', submission, ...(waitMs === undefined ? {} : { waitMs }) } as const;
+    const outcome = await askPromise(this.#options.submission, message, SUBMIT_MS + (waitMs ?? 0));
     if (outcome.type === 'failed') return unknown('the call was taken and not answered');
     const { answer } = outcome;
     if (answer.type === 'failed') return { ...answer, ...(answer.code === 'no-leader' ? { retryAfterMs: 1_000 } : {}) };
     if (answer.type === 'waited') return unknown('the call was answered by mistake');
-    return answer.result;
+    return answer.finished === undefined ? answer.result : { ...answer.result, finished: answer.finished };
   }
 
   async waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined> {
@@ -84,13 +98,13 @@ export class ServerBackend implements Backend {
     return { ...(await listJobs(this.#reader, this.#marks, filter)), index };
   }
 
-  async run(job: string, run: string): Promise<FinishedRun | undefined> {
-    await this.#stored();
+  async run(job: string, run: string): Promise<(FinishedRun & Indexed) | undefined> {
+    const index = await this.#stored();
     const row = this.#job(job);
     const parts = parseRunId(run);
     if (row === undefined || parts?.uid !== row.uid) return undefined;
     const found = this.#reader.get<RunRow>(keys.run(row.uid, `${parts.cause}${parts.key}`));
-    return found && finishedRun(this.#reader, row.uid, found);
+    return found && { ...finishedRun(this.#reader, row.uid, found), index };
   }
 
   async runs(job: string): Promise<Page<RunView> | undefined> {
@@ -98,7 +112,10 @@ export class ServerBackend implements Backend {
     const row = this.#job(job);
     if (row === undefined) return undefined;
     const items: RunView[] = [];
-    for (const run of this.#runsOf(row.uid)) items.push(runView(run));
+    for await (const run of this.#runsOf(row.uid)) {
+      if (items.length === LIST_MAX) return { items, total: LIST_MAX, index, isCut: true };
+      items.push(runView(run));
+    }
     return { items, total: items.length, index };
   }
 
@@ -107,17 +124,25 @@ export class ServerBackend implements Backend {
     const row = this.#job(job);
     if (row === undefined) return undefined;
     const items: ExecutionView[] = [];
-    for (const run of this.#runsOf(row.uid)) {
-      items.push(...finishedRun(this.#reader, row.uid, run).executions.toReversed());
+    let sincePause = 0;
+    for await (const run of this.#runsOf(row.uid)) {
+      for (const view of finishedRun(this.#reader, row.uid, run).executions.toReversed()) {
+        if (items.length === LIST_MAX) return { items, total: LIST_MAX, index, isCut: true };
+        items.push(view);
+        sincePause += 1;
+      }
+      if (sincePause < ROWS_PER_TURN) continue;
+      sincePause = 0;
+      await pause();
     }
     return { items, total: items.length, index };
   }
 
-  async execution(job: string, execution: string): Promise<ExecutionView | undefined> {
-    await this.#stored();
+  async execution(job: string, execution: string): Promise<(ExecutionView & Indexed) | undefined> {
+    const index = await this.#stored();
     const row = this.#job(job);
     const view = this.#execution(execution);
-    return row !== undefined && view?.job === job ? view : undefined;
+    return row !== undefined && view?.job === job ? { ...view, index } : undefined;
   }
 
   output(execution: string, bytesMax: number): Promise<Uint8Array | undefined> {
@@ -200,10 +225,13 @@ export class ServerBackend implements Backend {
     this.#facts = { nodes, servers, settings };
   }
 
+  /** Throws where the disk does not follow in time. */
   async #stored(): Promise<number> {
-    const { state, progressNow } = this.#options;
-    const outcome = await askPromise(state, { type: 'await-stored' }, READ_MS);
-    return outcome.type === 'answer' ? outcome.answer.index : progressNow().storedIndex;
+    const outcome = await askPromise(this.#options.state, { type: 'await-stored' }, READ_MS);
+    if (outcome.type === 'answer') return outcome.answer.index;
+    // What the disk has may be older than what this server has answered already.
+    const { code, message } = outcome;
+    throw new CodedError(code, `the disk does not have yet what this server has applied: try again (${message})`);
   }
 
   #job(name: string): JobRow | undefined {
@@ -212,16 +240,19 @@ export class ServerBackend implements Backend {
   }
 
   /** Open runs first, then the finished ones, each newest first. */
-  *#runsOf(uid: string): Iterable<RunRow> {
+  async *#runsOf(uid: string): AsyncIterable<RunRow> {
     const status = this.#reader.get<StatusRow>(keys.status(uid));
     if (status === undefined) return;
+    let rows = 0;
     for (let key = status.openHead; key !== null; ) {
+      if (++rows % ROWS_PER_TURN === 0) await pause();
       const run: RunRow | undefined = this.#reader.get<RunRow>(keys.run(uid, key));
       if (run === undefined) break;
       yield run;
       key = run.older;
     }
     for (let number = status.finishedNext - 1; number >= status.finishedFirst; number -= 1) {
+      if (++rows % ROWS_PER_TURN === 0) await pause();
       const key = this.#reader.get<FinishedRow>(keys.finished(uid, number))?.run;
       const run = key === undefined ? undefined : this.#reader.get<RunRow>(keys.run(uid, key));
       if (run !== undefined) yield run;

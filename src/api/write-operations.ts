@@ -1,9 +1,9 @@
 /** The operations that change something: each is one submission, whose result the backend hands out after its apply. */
 import { createHash } from 'node:crypto';
 import { CodedError } from '../base/errors.ts';
-import type { FinishedRun, Intent, Result } from '../scheduler/intent.ts';
+import type { Intent, Result } from '../scheduler/intent.ts';
 import type { Answer } from './answer.ts';
-import type { Failed } from './backend.ts';
+import type { Failed, Submitted } from './backend.ts';
 import type { ApiContext, Call } from './call.ts';
 import { readJobDocument } from './job-document.ts';
 import { writeJob } from './job-json.ts';
@@ -59,10 +59,10 @@ export async function runJob(context: ApiContext, call: Call): Promise<Answer> {
   }
   if (isWaiting) waiting.count += 1;
   try {
-    const result = await submit(context, call, { type: 'run-job', name: call.name });
+    const intent = { type: 'run-job', name: call.name } as const;
+    const result = await submit(context, call, intent, isWaiting ? timeoutMs : undefined);
     if (result.type !== 'run') return notAJob(result);
-    const ended = isWaiting ? await context.backend.waitRun(result.run.id, timeoutMs) : undefined;
-    return await runAnswer(context, call, result, isWaiting, ended);
+    return await runAnswer(context, call, result);
   } finally {
     if (isWaiting) waiting.count -= 1;
   }
@@ -71,35 +71,29 @@ export async function runJob(context: ApiContext, call: Call): Promise<Answer> {
 async function runAnswer(
   context: ApiContext,
   call: Call,
-  accepted: Extract<Result, { readonly type: 'run' }>,
-  isWaiting: boolean,
-  ended: FinishedRun | Failed | undefined,
+  accepted: Extract<Submitted, { readonly type: 'run' }>,
 ): Promise<Answer> {
   const job = writeJob(accepted.job);
   const { id, state } = accepted.run;
-  const headers = { Location: `${jobPath(call.name)}/runs/${id}` };
-  if (!isWaiting) return { status: 202, headers, body: { ...job, run: { id, state } } };
-  if (ended === undefined) return problem('not-found', `run ${id} is no longer kept: its job was deleted meanwhile`);
-  if ('run' in ended) {
-    return {
-      status: 200,
-      headers: { Location: jobPath(call.name) },
-      body: { ...job, run: await writeFinishedRun(context, ended) },
-    };
+  const { finished } = accepted;
+  if (finished === null) return problem('not-found', `run ${id} is no longer kept: its job was deleted meanwhile`);
+  if (finished === undefined) {
+    // It is accepted and goes on, and can be asked for.
+    const headers = { Location: `${jobPath(call.name)}/runs/${id}` };
+    return { status: 202, headers, body: { ...job, run: { id, state } } };
   }
-  // The run is accepted, so this is no failure of the call: it goes on, and can be asked for.
-  const warnings = ended.code === 'deadline' ? [] : [`the wait for run ${id} ended early: ${ended.message}`];
-  return { status: 202, headers: { ...headers, ...warningHeader(warnings) }, body: { ...job, run: { id, state } } };
+  const run = await writeFinishedRun(context, finished);
+  return { status: 200, headers: { Location: jobPath(call.name) }, body: { ...job, run } };
 }
 
 /** Throws for what was refused; a failed one is returned. */
-async function submit(context: ApiContext, call: Call, intent: Intent): Promise<Result | Failed> {
+async function submit(context: ApiContext, call: Call, intent: Intent, waitMs?: number): Promise<Submitted | Failed> {
   const requestId = call.requestId ?? context.makeRequestId();
   const sizeBytes = Buffer.byteLength(requestId, 'utf8');
   if (sizeBytes === 0 || sizeBytes > REQUEST_ID_BYTES_MAX) {
     throw new CodedError('invalid', `the request id has ${sizeBytes} bytes: 1 to ${REQUEST_ID_BYTES_MAX} are allowed`);
   }
-  return context.backend.submit({ requestId, caller: call.caller, bodyHash: hashOf(call, intent), intent });
+  return context.backend.submit({ requestId, caller: call.caller, bodyHash: hashOf(call, intent), intent }, waitMs);
 }
 
 /** Over all that the call asks for, so that a repeat is recognised whichever door it takes. */

@@ -1,9 +1,9 @@
 /** The nats-server that `dev` starts where one is on the PATH: on loopback, with a random port and a token. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, constants, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, constants, readdir, readFile, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { mortalChild, temporaryDirectory } from './dev-leftovers.ts';
 
 export interface DevNats {
   readonly url: string;
@@ -17,15 +17,21 @@ const LOOK_MS = 20;
 export async function startDevNats(): Promise<DevNats | null> {
   const binary = await findNatsServer();
   if (binary === undefined) return null;
-  const directory = await mkdtemp(join(tmpdir(), 'carillon-nats-'));
+  const ports = temporaryDirectory('carillon-nats-');
+  const directory = ports.path;
   const token = randomBytes(16).toString('hex');
   const child = spawn(binary, ['-a', '127.0.0.1', '-p', '-1', '--auth', token, '--ports_file_dir', directory], {
     stdio: 'ignore',
+    // Ctrl-C in a terminal goes to a whole process group: it would end before those who wait have their answers.
+    detached: true,
   });
   child.on('error', () => {});
+  const mortal = mortalChild(child);
   const stop = async () => {
     await end(child);
+    mortal.forget();
     await rm(directory, { recursive: true, force: true });
+    ports.forget();
   };
   const port = await portOf(directory, child);
   if (port === undefined) {

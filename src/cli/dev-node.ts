@@ -1,13 +1,11 @@
 /** Starts the node of `carillon dev` with its doors, and stops it on a signal. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { systemTurns } from '../actors/system-turns.ts';
 import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
-import { type NatsAddress, parseNatsAddress } from '../api/nats-address.ts';
 import type { NatsService } from '../api/nats-service.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { CodedError } from '../base/errors.ts';
@@ -24,9 +22,14 @@ import { HttpExecutor } from '../executors/http-executor.ts';
 import { ShellExecutor } from '../executors/shell-executor.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
 import { type RunningNode, startNode } from '../node.ts';
+import { readMeta } from '../scheduler/state.ts';
 import type { Disk } from '../store/disk.ts';
 import { openSystemDisk } from '../store/system-disk.ts';
+import { describeDifferences } from './dev-differences.ts';
+import { temporaryDirectory } from './dev-leftovers.ts';
 import { type DevNats, startDevNats } from './dev-nats.ts';
+import { type NatsDoorSettings, openNatsDoor, readNatsDoor } from './dev-nats-door.ts';
+import { hearStopSignals } from './dev-signals.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
 
 export interface DevNode {
@@ -41,9 +44,12 @@ export interface DevNode {
   readonly ended: Promise<void>;
 }
 
-/** What a stop takes at most beyond the drain. */
-const STOP_MS = 10_000;
+/** What callers, once the drain is over, have for taking their answers. */
+const GRACE_MS = 1_000;
 const FACTS_MS = 1_000;
+/** Usual are a few hundred milliseconds; a slow disk may take many times as long. */
+const CAN_RUN_TRIES = 500;
+const CAN_RUN_PAUSE_MS = 10;
 
 /** `afterHttp` is called with the URL once the API answers, before NATS is waited for. */
 export async function startDevNode(
@@ -55,17 +61,28 @@ export async function startDevNode(
   const log = createPinoLog({ level: settings.logLevel });
   const natsDoor = await readNatsDoor(settings);
   await assertAddressFree(settings.http);
-  const isTemporary = settings.dataDir === '';
-  const directory = isTemporary ? await mkdtemp(join(tmpdir(), 'carillon-dev-')) : resolve(settings.dataDir);
+  const stopAsked = hearStopSignals(settings.drainMs, log);
+  const temporary = settings.dataDir === '' ? temporaryDirectory('carillon-dev-') : null;
+  const directory = temporary?.path ?? resolve(settings.dataDir);
   const disk = await openSystemDisk(directory);
   // Comes up beside the node.
   const startingNats = settings.natsUrl === '' ? startDevNats() : Promise.resolve(null);
+  // Waited for below, whatever happens to the rest before.
+  startingNats.catch(() => {});
+  const removeTemporary = async () => {
+    if (temporary === null) return;
+    await rm(directory, { recursive: true, force: true });
+    temporary.forget();
+  };
   try {
+    const isTemporary = temporary !== null;
     const starting = { settings, version, log, natsDoor, directory, isTemporary, sinceMs, afterHttp };
-    return await startOn(disk, startingNats, starting);
+    const { close, ...node } = await startOn(disk, startingNats, starting);
+    return { ...node, ended: stopAsked.then(close).then(removeTemporary) };
   } catch (error) {
-    await (await startingNats)?.stop();
-    if (isTemporary) await rm(directory, { recursive: true, force: true });
+    await (await startingNats.catch(() => null))?.stop();
+    await disk.close();
+    await removeTemporary();
     throw error;
   }
 }
@@ -82,7 +99,9 @@ interface Starting {
   readonly afterHttp: (url: string) => Promise<void>;
 }
 
-async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<DevNode> {
+type Started = Omit<DevNode, 'ended'> & { readonly close: () => Promise<void> };
+
+async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<Started> {
   const { settings, version, log, natsDoor, directory, isTemporary, sinceMs } = starting;
   const metrics = createPromMetrics({ process: true });
   const loopDelay = new LoopDelay('main');
@@ -149,29 +168,26 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   let url: string;
   try {
     url = await http.listen(settings.http);
+    await canRun(backend, node);
   } catch (error) {
+    await http.close(1_000);
     await node.stop();
     throw error;
   }
-  await canRun(backend, node);
-  const refreshing = setInterval(() => void backend.refreshFacts(), FACTS_MS);
   await backend.refreshFacts();
+  const endRefreshing = keepFactsFresh(backend, onStopProcess);
+  if (node.consensus !== null) {
+    const stored = readMeta(node.consensus.reader()).settings;
+    for (const line of describeDifferences(settings, stored)) log.warn(line);
+  }
   await starting.afterHttp(url);
   const nats = await startingNats;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
   const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsDoor, natsUrl, version);
   if (service === null) metrics.gauge('carillon_nats_connected', 0);
   const startMs = Math.round(performance.now() - sinceMs);
-  const ended = stopOnSignal(
-    async () => {
-      clearInterval(refreshing);
-      await close({ http, service, node, nats, drainMs: settings.drainMs, log });
-      if (isTemporary) await rm(directory, { recursive: true, force: true });
-    },
-    settings.drainMs,
-    log,
-  );
-  return { url, natsUrl, directory, isTemporary, version, startMs, ended };
+  const parts = { http, service, node, nats, endRefreshing, drainMs: settings.drainMs, log };
+  return { url, natsUrl, directory, isTemporary, version, startMs, close: () => close(parts) };
 }
 
 function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Executor> {
@@ -182,46 +198,6 @@ function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Execut
     ['http', new HttpExecutor()],
     ['function', new FunctionExecutor({ directory: settings.functionsDir, environment, inheritEnvironment, log })],
   ]);
-}
-
-interface NatsDoorSettings {
-  readonly address: NatsAddress | null;
-  readonly creds: Uint8Array | null;
-}
-
-/** Read before anything is made, so that a mistake leaves nothing behind. */
-async function readNatsDoor({ natsUrl, natsCreds }: Settings): Promise<NatsDoorSettings> {
-  try {
-    return {
-      address: natsUrl === '' ? null : parseNatsAddress(natsUrl),
-      creds: natsCreds === '' ? null : await readFile(natsCreds),
-    };
-  } catch (error) {
-    const field = error instanceof CodedError ? 'nats-url' : 'nats-creds';
-    throw new CodedError('settings', `${field}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-async function openNatsDoor(
-  settings: Settings,
-  context: ApiContext,
-  { address, creds }: NatsDoorSettings,
-  url: string,
-  version: string,
-): Promise<NatsService> {
-  // Loaded now, so that HTTP and the first fire need not wait for it.
-  const { startNatsService } = await import('../api/nats-service.ts');
-  const service = startNatsService({
-    context,
-    cluster: settings.cluster,
-    nodeName: settings.nodeName,
-    version,
-    address: address ?? parseNatsAddress(url),
-    ...(creds === null ? {} : { creds }),
-  });
-  // A NATS that is away is no reason not to start: the door opens when it is there.
-  service.connected.catch(() => {});
-  return service;
 }
 
 /** Asked first: a start that fails on its port must not have formed a cluster before. */
@@ -240,13 +216,21 @@ function assertAddressFree({ host, port }: Settings['http']): Promise<void> {
 
 /** A cluster of one elects itself at once, and knows this life of its node soon after: only then a run finds a node. */
 async function canRun(backend: ServerBackend, { self }: RunningNode): Promise<void> {
-  for (let waited = 0; waited < 500; waited += 1) {
+  for (let tries = 0; tries < CAN_RUN_TRIES; tries += 1) {
     if ((await backend.health()).isLeader) {
       const { items } = await backend.members();
       if (items.some(({ node, boot, isAlive }) => isAlive && node === self.node && boot === self.boot)) return;
     }
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, CAN_RUN_PAUSE_MS));
   }
+  const { checks, isLeader } = await backend.health();
+  const issues = checks.filter(({ isOk }) => !isOk).map(({ name, detail }) => `${name}: ${detail}`);
+  if (!isLeader) issues.unshift('it does not lead its cluster of one');
+  throw new CodedError(
+    'internal',
+    `node '${self.name}' was not ready to run jobs after ${CAN_RUN_TRIES} tries (${issues.join('; ')}): ` +
+      'start it again, and with --log-level debug if this happens again; the data directory is unharmed',
+  );
 }
 
 async function close(parts: {
@@ -256,29 +240,35 @@ async function close(parts: {
   readonly service: NatsService | null;
   readonly node: RunningNode;
   readonly nats: DevNats | null;
+  readonly endRefreshing: () => Promise<void>;
 }): Promise<void> {
-  await parts.service?.stop(1_000);
+  parts.service?.setReady(false);
   if (!(await parts.node.drain(parts.drainMs))) {
     parts.log.warn(`work still runs after ${parts.drainMs} ms: it is ended, and recorded as lost at the next start`);
   }
-  await parts.http.close(1_000);
+  // Those who wait for a run have what it came to only now.
+  await Promise.all([parts.service?.stop(GRACE_MS), parts.http.close(GRACE_MS)]);
+  await parts.endRefreshing();
   await parts.node.stop();
   await parts.nats?.stop();
 }
 
-/** The first signal drains and stops; the second stops at once. */
-function stopOnSignal(stop: () => Promise<void>, drainMs: number, log: Log): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let isStopping = false;
-    const onSignal = (signal: NodeJS.Signals) => {
-      if (isStopping) process.exit(1);
-      isStopping = true;
-      log.info(`${signal}: running work may end, for ${drainMs} ms at most; once more stops at once`);
-      const overdue = setTimeout(() => process.exit(1), drainMs + STOP_MS);
-      overdue.unref();
-      stop().then(resolve, reject);
-    };
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-  });
+/** Ends with the promise that it returns: the state must not be closed under a reading. */
+function keepFactsFresh(
+  backend: ServerBackend,
+  onStopProcess: (error: unknown, actor: string) => void,
+): () => Promise<void> {
+  let reading: Promise<void> | null = null;
+  const timer = setInterval(() => {
+    reading ??= backend.refreshFacts().then(
+      () => {
+        reading = null;
+      },
+      (error: unknown) => onStopProcess(error, 'facts'),
+    );
+  }, FACTS_MS);
+  return async () => {
+    clearInterval(timer);
+    await reading;
+  };
 }

@@ -1,5 +1,7 @@
 /** See `dispatcher.ts` for what this is about. */
+
 import type { Actor, ActorContext, ActorRef, AskOutcome } from '../actors/actor.ts';
+import { CodedError } from '../base/errors.ts';
 import type { ExecuteItem, FromNode, ToNode } from '../executors/protocol.ts';
 import type { Finish } from '../jobs/finish.ts';
 import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
@@ -37,6 +39,14 @@ export interface DispatcherOptions {
   readonly marginMs: number;
 }
 
+interface Opening {
+  readonly boot: number;
+  /** When the node sent the newest word that was heard meanwhile, by its own clock. */
+  readonly sentAtMs: number;
+  /** Then it is proposed again. */
+  readonly untilMs: number;
+}
+
 interface Found {
   readonly nodes: readonly NodeRow[];
   readonly open: readonly { readonly execution: string; readonly row: OpenRow }[];
@@ -55,6 +65,7 @@ const FINISH_BYTES_PER_COMMAND = 256 * 1024;
 /** Finishes taken in and not proposed yet; beyond, nodes are left to repeat theirs. */
 const FINISHES_WAITING_MAX = 20_000;
 const PROPOSE_MS = 5_000;
+const OPENING_MS = 1_000;
 
 export function createDispatcherActor(
   options: DispatcherOptions,
@@ -76,8 +87,10 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #isFlushing = false;
   /** Executions whose finish is on its way through the log, with the node to be told, if a node sent it. */
   readonly #proposed = new Map<string, { readonly node: string | null; readonly sinceMs: number }>();
-  /** Nodes whose session is being opened, until when. */
-  readonly #opening = new Map<string, number>();
+  /** Nodes whose session is being opened. */
+  readonly #opening = new Map<string, Opening>();
+  /** Nodes whose session is given up, with it. Its entry may be on its way, so nothing they say keeps it open. */
+  readonly #closing = new Map<string, number>();
   #live = '';
   #isSweeping = false;
   /** Something happened while a sweep was reading. */
@@ -125,6 +138,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#finishes.clear();
     this.#proposed.clear();
     this.#opening.clear();
+    this.#closing.clear();
     this.#live = '';
     this.#isSweeping = false;
     this.#isSweepWanted = false;
@@ -149,12 +163,17 @@ class DispatcherActor implements Actor<DispatcherMessage> {
         return this.#flushSoon();
       }
       case 'session-opened': {
-        this.#opening.delete(event.node);
-        this.#context.log.info('session opened', { peer: this.#nameOf(event.node), session: event.session });
-        this.#welcome(event.node, event.boot, event.session);
+        const { node, boot, session } = event;
+        this.#context.log.info('session opened', { peer: this.#nameOf(node), session });
+        this.#closing.delete(node);
+        const opening = this.#opening.get(node);
+        if (opening !== undefined && opening.boot <= boot) this.#opening.delete(node);
+        // Opened for an earlier leader: the node's next hello is answered.
+        if (opening?.boot === boot) this.#welcome({ node, boot, session }, opening.sentAtMs);
         return this.#sweepNow();
       }
       case 'session-closed':
+        this.#closing.delete(event.node);
         this.#context.log.info('session closed: the node was silent for too long', { peer: this.#nameOf(event.node) });
         return this.#sweepNow();
       default:
@@ -169,23 +188,21 @@ class DispatcherActor implements Actor<DispatcherMessage> {
         const row = this.#nodeRow(message.node);
         // A late hello, or a copied directory: no proof that the newer boot lives, and not worth an entry.
         if (row !== undefined && row.boot > message.boot) return;
+        const isOpen = row?.isOpen === true && row.boot === message.boot;
+        if (isOpen && this.#isClosing(row)) return;
         this.#pulse.heard(message.node, nowMs);
-        if (row?.isOpen === true && row.boot === message.boot) {
-          this.#welcome(row.node, row.boot, row.session);
+        if (isOpen) {
+          this.#welcome(row, message.sentAtMs);
           return this.#tellLive();
         }
-        const { node, boot, name, isServer, tags, slots, version, address } = message;
-        return this.#openSession({ node, boot, name, isServer, tags, slots, version, address });
+        return this.#openSession(message, message.sentAtMs);
       }
       case 'heartbeat': {
         const row = this.#nodeRow(message.node);
-        if (row === undefined || row.boot !== message.boot) return;
+        if (row === undefined || row.boot !== message.boot || this.#isClosing(row)) return;
         this.#pulse.heard(message.node, nowMs);
-        if (!row.isOpen) {
-          const { node, boot, name, isServer, tags, slots, version, address } = row;
-          return this.#openSession({ node, boot, name, isServer, tags, slots, version, address });
-        }
-        if (row.session !== message.session) this.#welcome(row.node, row.boot, row.session);
+        if (!row.isOpen) return this.#openSession(row, message.sentAtMs);
+        this.#welcome(row, message.sentAtMs);
         return this.#tellLive();
       }
       case 'finish': {
@@ -203,15 +220,30 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#finishes.set(finish.execution, finish);
   }
 
-  #openSession(node: Omit<Extract<Command, { type: 'open-session' }>, 'type' | 'nowMs'>): void {
+  #openSession(declared: Omit<Extract<Command, { type: 'open-session' }>, 'type' | 'nowMs'>, sentAtMs: number): void {
+    const { node, boot, name, isServer, tags, slots, version, address } = declared;
     const nowMs = this.#context.clock.monotonic();
-    if ((this.#opening.get(node.node) ?? 0) > nowMs) return;
-    this.#opening.set(node.node, nowMs + 1_000);
-    this.#propose({ type: 'open-session', nowMs: this.#nowMs(), ...node });
+    const opening = this.#opening.get(node);
+    if (opening !== undefined && opening.untilMs > nowMs) {
+      if (opening.boot > boot) return;
+      if (opening.boot === boot) {
+        this.#opening.set(node, { ...opening, sentAtMs: Math.max(opening.sentAtMs, sentAtMs) });
+        return;
+      }
+    }
+    this.#opening.set(node, { boot, sentAtMs, untilMs: nowMs + OPENING_MS });
+    const self = { node, boot, name, isServer, tags, slots, version, address };
+    this.#propose({ type: 'open-session', nowMs: this.#nowMs(), ...self });
   }
 
-  #welcome(node: string, boot: number, session: number): void {
-    this.#options.toNode(node, { type: 'welcome', leader: this.#options.node, boot, session });
+  /** Its close-session is on its way: to be answered now would let it start what is about to be declared lost. */
+  #isClosing({ node, session }: NodeRow): boolean {
+    return this.#closing.get(node) === session;
+  }
+
+  /** `sentAtMs` is when the node sent what this answers. */
+  #welcome({ node, boot, session }: Pick<NodeRow, 'node' | 'boot' | 'session'>, sentAtMs: number): void {
+    this.#options.toNode(node, { type: 'welcome', leader: this.#options.node, boot, session, echoMs: sentAtMs });
   }
 
   #flushSoon(): void {
@@ -278,7 +310,8 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   /** Tells the scheduler who can take work, when that has changed. */
   #tellLive(): void {
     const nowMs = this.#context.clock.monotonic();
-    const live = this.#nodes.filter((row) => row.isOpen && this.#pulse.isLive(row.node, nowMs)).map((row) => row.node);
+    const isLive = (row: NodeRow) => row.isOpen && !this.#isClosing(row) && this.#pulse.isLive(row.node, nowMs);
+    const live = this.#nodes.filter(isLive).map((row) => row.node);
     const text = live.join();
     if (text !== this.#live) {
       this.#live = text;
@@ -321,7 +354,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
 
   #swept({ epoch, found, error }: Extract<DispatcherMessage, { type: 'swept' }>): void {
     if (epoch !== this.#epoch || !this.#isLeading) return;
-    if (error !== null) throw new Error(`the state could not be read: ${error}`);
+    if (error !== null) throw new CodedError('storage-failed', `the state could not be read: ${error}`);
     this.#isSweeping = false;
     this.#nodes = found.nodes;
     this.#closeSilent();
@@ -341,7 +374,8 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #closeSilent(): void {
     const nowMs = this.#context.clock.monotonic();
     for (const { node, session, isOpen } of this.#nodes) {
-      if (!isOpen || !this.#pulse.isDown(node, nowMs)) continue;
+      if (!isOpen || !(this.#closing.get(node) === session || this.#pulse.isDown(node, nowMs))) continue;
+      this.#closing.set(node, session);
       this.#propose({ type: 'close-session', nowMs: this.#nowMs(), node, session });
     }
   }

@@ -7,8 +7,8 @@
  *                                        ▲──────────────────────── finish (and its tail) ◄──────────────────────────┘
  *
  * An execution id starts at most once here, whatever repeats or overtakes: it is waiting, marking, running, in the
- * outbox, or has a tombstone; and a restart finds its mark. Nothing starts without having heard the leader within the
- * lease, and after a lapse not before a leader has confirmed the session.
+ * outbox, or has a tombstone; and a restart finds its mark. Nothing starts unless the leader has answered what this
+ * node said within the lease: then the leader has heard it as well, and has not given its session up.
  */
 
 import type { Actor, ActorContext, Reply } from '../actors/actor.ts';
@@ -28,6 +28,7 @@ import {
   type RefusalReason,
   refusedFinish,
 } from './finishes.ts';
+import type { Held } from './held.ts';
 import type { NodeStoreState, StartedMark } from './node-store.ts';
 import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail } from './node-store.ts';
 import { OUTBOX_LIMITS, Outbox, type Released } from './outbox.ts';
@@ -36,16 +37,6 @@ import { SessionLease } from './session-lease.ts';
 import { TOMBSTONE_LIMITS, type Tombstone, Tombstones } from './tombstones.ts';
 import { WaitingList } from './waiting-list.ts';
 import { WriteQueue } from './write-queue.ts';
-
-interface Held {
-  readonly item: ExecuteItem;
-  readonly notBeforeMs: number;
-  state: 'waiting' | 'marking' | 'running';
-  /** When its executor was started. */
-  startedAtMs: number;
-  /** A cancel came while its mark was being written. */
-  isCancelled: boolean;
-}
 
 /** Deletions of acknowledged rows may wait for company. */
 const LAZY_FLUSH_MS = 100;
@@ -168,9 +159,9 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   // Leader, lease and session.
 
   #onBeacon(leader: string, term: number): void {
-    const news = this.#lease.hear(leader, term, this.#context.clock.monotonic());
+    const news = this.#lease.hear(leader, term);
     if (news === 'old') return;
-    if (this.#lease.isHelloDue) this.#sayHello(leader);
+    if (this.#lease.isHelloDue(this.#context.clock.monotonic())) this.#sayHello(leader);
     if (news === 'new-leader') {
       this.#outbox.hurryAll();
       this.#sendFinishes();
@@ -179,17 +170,20 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #onWelcome(message: Extract<ToNode, { type: 'welcome' }>): void {
-    const news = this.#lease.welcome(message.leader, message.boot, message.session);
+    const { leader, boot, session, echoMs } = message;
+    const news = this.#lease.welcome(leader, boot, session, echoMs);
     if (news === 'old') return;
     if (news === 'same-session') return this.#startDue();
     for (const held of [...this.#held.values()]) {
-      if (held.state === 'waiting' && held.item.session !== message.session) this.#dropWaiting(held, 'session');
+      if (held.state === 'waiting' && held.item.session !== session) this.#dropWaiting(held, 'session');
     }
   }
 
   #sayHello(leader: string): void {
     const { node, boot, name, isServer, tags, slots, version, address } = this.#options;
-    this.#options.toLeader(leader, { type: 'hello', node, boot, name, isServer, tags, slots, version, address });
+    const sentAtMs = this.#context.clock.monotonic();
+    const self = { node, boot, name, isServer, tags, slots, version, address };
+    this.#options.toLeader(leader, { type: 'hello', ...self, sentAtMs });
   }
 
   #mayStart(): boolean {
@@ -326,7 +320,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
         this.#held.delete(item.execution);
         return this.#owe(finish);
       }
-      // Only the lease is missing: it waits for a leader.
+      // Only the lease is missing: it waits for a leader's answer.
       held.state = 'waiting';
       this.#waitingCount += 1;
       this.#waiting.putBack(held);
@@ -456,6 +450,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
         session,
         running: this.#slotsUsed,
         outbox: this.#outbox.size,
+        sentAtMs: this.#context.clock.monotonic(),
       });
     }
     this.#dropExpired();

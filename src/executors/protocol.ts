@@ -19,10 +19,17 @@ export interface ExecuteItem extends Omit<Task, 'outputBytesMax'> {
 
 /** Leader to node. */
 export type ToNode =
-  /** The leader lives; a node starts nothing unless it heard one of these within L. Sent every 500 ms to all. */
+  /** This is the leader: talk to it. Sent every 500 ms to all. It lets nobody start anything, only a welcome does. */
   | { readonly type: 'beacon'; readonly leader: string; readonly term: number }
-  /** Answer to `hello`, and to a heartbeat that names another session: your session is this. */
-  | { readonly type: 'welcome'; readonly leader: string; readonly boot: number; readonly session: number }
+  /** Answer to each `hello` and heartbeat: your session is this, and it is open. */
+  | {
+      readonly type: 'welcome';
+      readonly leader: string;
+      readonly boot: number;
+      readonly session: number;
+      /** `sentAtMs` of what it answers: the node may start work until L after that. */
+      readonly echoMs: number;
+    }
   | { readonly type: 'execute'; readonly leader: string; readonly items: readonly ExecuteItem[] }
   | { readonly type: 'cancel'; readonly executions: readonly string[]; readonly graceMs: number }
   /**
@@ -48,6 +55,8 @@ export type FromNode =
       readonly slots: number;
       readonly version: string;
       readonly address: string;
+      /** By the node's own monotonic clock: it means nothing to anybody else, who sends it back as it is. */
+      readonly sentAtMs: number;
     }
   | {
       readonly type: 'heartbeat';
@@ -56,6 +65,7 @@ export type FromNode =
       readonly session: number;
       readonly running: number;
       readonly outbox: number;
+      readonly sentAtMs: number;
     }
   /** Repeated until acknowledged. */
   | { readonly type: 'finish'; readonly node: string; readonly boot: number; readonly finishes: readonly Finish[] };

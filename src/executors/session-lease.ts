@@ -1,18 +1,20 @@
 /**
- * Whether this node may start work: it has heard a leader within the lease, and a leader has confirmed its session. A
- * rule: times are monotonic ms and passed in.
+ * Whether this node may start work: a leader has confirmed its session by the lease. A rule: times are monotonic ms and
+ * passed in.
  *
- * A lapse of the lease takes the confirmation back, since the session may have been declared lost meanwhile.
+ * The lease counts from when this node sent what the leader answers, since the leader counts its silence from when it
+ * heard the same: so the lease is over before the session can be closed. What the node hears unasked proves nothing,
+ * for its own words may not get through. A beacon only says whom to talk to.
  */
 export class SessionLease {
   readonly #boot: number;
   readonly #leaseMs: number;
   #leader: string | null = null;
   #term = -1;
-  #heardAtMs = Number.NEGATIVE_INFINITY;
   #welcomedBy: string | null = null;
   #session: number | null = null;
-  #isConfirmed = false;
+  /** When the newest word of this node was sent that a leader has answered with the present session. */
+  #answeredMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: { readonly boot: number; readonly leaseMs: number }) {
     this.#boot = options.boot;
@@ -28,35 +30,35 @@ export class SessionLease {
   }
 
   /** The leader does not know this boot, or has to confirm its session again. */
-  get isHelloDue(): boolean {
-    return this.#welcomedBy !== this.#leader || !this.#isConfirmed;
+  isHelloDue(nowMs: number): boolean {
+    return this.#welcomedBy !== this.#leader || !this.mayStart(nowMs);
   }
 
   mayStart(nowMs: number): boolean {
-    return this.#isConfirmed && nowMs - this.#heardAtMs <= this.#leaseMs;
+    return nowMs - this.#answeredMs <= this.#leaseMs;
   }
 
   /** A beacon; one of an older term is nobody's. */
-  hear(leader: string, term: number, nowMs: number): 'old' | 'same-leader' | 'new-leader' {
+  hear(leader: string, term: number): 'old' | 'same-leader' | 'new-leader' {
     if (term < this.#term) return 'old';
     const isNew = leader !== this.#leader || term !== this.#term;
-    if (nowMs - this.#heardAtMs > this.#leaseMs) this.#isConfirmed = false;
     this.#leader = leader;
     this.#term = term;
-    this.#heardAtMs = nowMs;
     if (isNew) this.#welcomedBy = null;
     return isNew ? 'new-leader' : 'same-leader';
   }
 
-  /** Sessions are log indexes, so a lower one is an old message. */
-  welcome(leader: string, boot: number, session: number): 'old' | 'same-session' | 'new-session' {
+  /** Sessions are log indexes, so a lower one is an old message. `echoMs` is when what it answers was sent here. */
+  welcome(leader: string, boot: number, session: number, echoMs: number): 'old' | 'same-session' | 'new-session' {
     if (boot !== this.#boot || (this.#session !== null && session < this.#session)) return 'old';
+    const isNew = session !== this.#session;
+    // What was answered for another session says nothing about this one.
+    if (isNew) this.#answeredMs = Number.NEGATIVE_INFINITY;
     if (leader === this.#leader) {
       this.#welcomedBy = leader;
-      this.#isConfirmed = true;
+      this.#answeredMs = Math.max(this.#answeredMs, echoMs);
     }
-    if (session === this.#session) return 'same-session';
     this.#session = session;
-    return 'new-session';
+    return isNew ? 'new-session' : 'same-session';
   }
 }

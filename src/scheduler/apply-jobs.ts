@@ -4,10 +4,11 @@ import type { Job } from '../jobs/job.ts';
 import { applyFireItem } from './apply-fires.ts';
 import { createRun } from './apply-runs.ts';
 import { type Applying, jobRow, moveDue, patchStatus, StaleCommand, statusRow } from './applying.ts';
+import { adoptOrphans, attachToParent, detachFromParent } from './children.ts';
 import type { Closing, Command, Opening } from './command.ts';
 import type { Result } from './intent.ts';
 import { jobView, runView } from './reader.ts';
-import { attachToParent, detachFromParent, removeJob } from './remove-job.ts';
+import { removeJob } from './remove-job.ts';
 import { type FireRow, type JobRow, keys, type NameRow, type RequestRow, type RunRow, type StatusRow } from './rows.ts';
 import type { State } from './state.ts';
 
@@ -33,8 +34,6 @@ export function putJob(applying: Applying, command: Extract<Command, { type: 'pu
   if (known === undefined || closing === null) openJob(applying, uid, job, opening);
   else reopenJob(applying, known.uid, job, closing, opening);
   const row = jobRow(state, uid) as JobRow;
-  if (job.parentJob !== '')
-    attachToParent(applying, (state.get<NameRow>(keys.name(job.parentJob)) as NameRow).uid, uid);
   if (command.firstRun !== null) {
     createRun(applying, row, { cause: 'h', key: command.request.scope, scheduledAtMs: null }, command.firstRun);
   }
@@ -116,9 +115,11 @@ function openJob(applying: Applying, uid: string, job: Job, opening: Opening): v
     modifiedIndex: index,
     openedMs: loggedMs,
   });
-  state.create(keys.status(uid), { ...NEW_STATUS, cursorMs: loggedMs, nextMs: opening.nextMs });
+  const children = adoptOrphans(applying, job.name);
+  state.create(keys.status(uid), { ...NEW_STATUS, cursorMs: loggedMs, nextMs: opening.nextMs, children });
   state.meta = { ...state.meta, jobs: state.meta.jobs + 1, namesIndex: index };
   moveDue(applying, uid, null, opening.nextMs);
+  attachToParent(applying, { uid, job });
 }
 
 function reopenJob(applying: Applying, uid: string, job: Job, closing: Closing, opening: Opening): void {
@@ -156,9 +157,7 @@ function reopenJob(applying: Applying, uid: string, job: Job, closing: Closing, 
   });
   patchStatus(state, uid, { generation, cursorMs: loggedMs, nextMs: opening.nextMs });
   moveDue(applying, uid, nextMs, opening.nextMs);
-  // An ephemeral parent may have gone since; its child stays, and only a hand starts it then.
-  const parent = job.parentJob === '' ? undefined : state.get<NameRow>(keys.name(job.parentJob));
-  if (parent !== undefined) attachToParent(applying, parent.uid, uid);
+  attachToParent(applying, { uid, job });
 }
 
 function parentRefusal(state: State, job: Job, uid: string | undefined): string | undefined {
@@ -169,10 +168,11 @@ function parentRefusal(state: State, job: Job, uid: string | undefined): string 
   const isOneOfThem = uid !== undefined && siblings.includes(uid);
   if (siblings.length >= CHILDREN_MAX && !isOneOfThem)
     return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
-  for (let at: string | undefined = parent.uid; at !== undefined; ) {
-    if (at === uid) return `parent_job '${job.parentJob}': descends from '${job.name}' itself`;
-    const above: string = (jobRow(state, at) as JobRow).job.parentJob;
-    at = above === '' ? undefined : state.get<NameRow>(keys.name(above))?.uid;
+  // By name, for a job that is not there yet may have children that wait for it.
+  for (let above = job.parentJob; above !== ''; ) {
+    if (above === job.name) return `parent_job '${job.parentJob}': descends from '${job.name}' itself`;
+    const at = state.get<NameRow>(keys.name(above))?.uid;
+    above = at === undefined ? '' : (jobRow(state, at) as JobRow).job.parentJob;
   }
   return undefined;
 }

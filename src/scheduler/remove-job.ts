@@ -3,17 +3,10 @@
  * they are few, else bit by bit, by `purge` commands. Running attempts go on; nobody knows them any more when they
  * finish.
  */
-import { type Applying, moveDue, patchStatus, statusRow } from './applying.ts';
+import { type Applying, moveDue, statusRow } from './applying.ts';
+import { detachFromParent, leaveChildren } from './children.ts';
 import { dropFinishedRun, dropRun } from './drop-runs.ts';
-import {
-  type FireRow,
-  type GenerationRow,
-  type JobRow,
-  keys,
-  type NameRow,
-  type PurgeRow,
-  type WaitRow,
-} from './rows.ts';
+import { type FireRow, type GenerationRow, type JobRow, keys, type PurgeRow, type WaitRow } from './rows.ts';
 
 /** Rows removed by one entry, about. */
 const REMOVED_PER_ENTRY = 200;
@@ -24,6 +17,7 @@ export function removeJob(applying: Applying, row: JobRow): void {
   const status = statusRow(state, uid);
   moveDue(applying, uid, status.nextMs, null);
   detachFromParent(applying, row);
+  leaveChildren(applying, row.job.name, status.children);
   state.delete(keys.name(row.job.name));
   state.delete(keys.job(uid));
   state.delete(keys.status(uid));
@@ -94,18 +88,4 @@ function dropWaits(applying: Applying, run: string, targets: number): void {
     state.meta = { ...state.meta, waits: state.meta.waits - 1 };
     events.push({ type: 'wait-ended', run, ordinal });
   }
-}
-
-export function attachToParent(applying: Applying, parentUid: string, uid: string): void {
-  const { children } = statusRow(applying.state, parentUid);
-  if (!children.includes(uid)) patchStatus(applying.state, parentUid, { children: [...children, uid] });
-}
-
-export function detachFromParent(applying: Applying, row: JobRow): void {
-  const { state } = applying;
-  if (row.job.parentJob === '') return;
-  const parent = state.get<NameRow>(keys.name(row.job.parentJob));
-  if (parent === undefined) return;
-  const { children } = statusRow(state, parent.uid);
-  patchStatus(state, parent.uid, { children: children.filter((child) => child !== row.uid) });
 }

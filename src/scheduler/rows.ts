@@ -82,6 +82,12 @@ export interface StatusRow {
   readonly children: readonly string[];
 }
 
+/** `orphans/<escaped name>`: uids of jobs whose parent has that name, while there is no such job. */
+export interface OrphansRow {
+  readonly type: 'orphans';
+  readonly children: readonly string[];
+}
+
 /** `generation/<uid>/<n>`: how a closed generation read its instants, kept as long as its fires. */
 export interface GenerationRow {
   readonly type: 'generation';
@@ -236,8 +242,8 @@ export interface FinishedRow {
 
 export const keys = {
   meta: 'meta',
-  /** A text with half a character names no job; it must not throw. */
-  name: (name: string) => `name/${encodeURIComponent(name.replace(LONE_SURROGATE, '\ufffd'))}`,
+  name: (name: string) => `name/${escaped(name)}`,
+  orphans: (name: string) => `orphans/${escaped(name)}`,
   job: (uid: string) => `job/${uidKey(uid)}`,
   status: (uid: string) => `status/${uidKey(uid)}`,
   generation: (uid: string, generation: number) => `generation/${uidKey(uid)}/${padded(generation, 8)}`,
@@ -261,6 +267,11 @@ export const keys = {
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
+/** A text with half a character names no job; it must not throw. */
+function escaped(name: string): string {
+  return encodeURIComponent(name.replace(LONE_SURROGATE, '\ufffd'));
+}
+
 /** The uid at the end of a key. */
 function uidOfKey(key: string): string {
   const uid = uidFromKey(key.slice(key.lastIndexOf('/') + 1));
@@ -278,6 +289,7 @@ export type StateRow =
   | NameRow
   | JobRow
   | StatusRow
+  | OrphansRow
   | GenerationRow
   | RunRow
   | ExecutionRow

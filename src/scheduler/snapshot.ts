@@ -17,12 +17,22 @@ const ALL_ROWS = { from: '', to: '\x7f' };
 
 /** The storage that holds the state now, by the pointer file; what an unfinished install left is removed. */
 export async function openStateStorage(disk: Disk): Promise<{ readonly name: string; readonly storage: Storage }> {
-  const pointer = await disk.readFile(POINTER_FILE);
-  const name = pointer === undefined ? FIRST_NAME : Buffer.from(pointer).toString('utf8');
+  const name = await currentName(disk);
   for (const other of await disk.storageNames()) {
     if (other !== name && (other === FIRST_NAME || other.startsWith(`${FIRST_NAME}-`))) await disk.removeStorage(other);
   }
   return { name, storage: await disk.openStorage(name) };
+}
+
+/** The same for a second handle, which removes nothing: another state may just be received. */
+export async function openCurrentState(disk: Disk): Promise<{ readonly name: string; readonly storage: Storage }> {
+  const name = await currentName(disk);
+  return { name, storage: await disk.openStorage(name) };
+}
+
+async function currentName(disk: Disk): Promise<string> {
+  const pointer = await disk.readFile(POINTER_FILE);
+  return pointer === undefined ? FIRST_NAME : Buffer.from(pointer).toString('utf8');
 }
 
 /** What the state says of where it stands, for the log. */

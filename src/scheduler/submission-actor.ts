@@ -24,8 +24,8 @@ export type ForwardMessage =
   | { readonly type: 'forward-answer'; readonly scope: string; readonly answer: CompleteAnswer };
 
 export type SubmissionMessage =
-  /** Asked: {@link SubmitAnswer}. */
-  | { readonly type: 'submit'; readonly submission: Submission }
+  /** Asked: {@link SubmitAnswer}; with `waitMs`, of a run that starts, once it has ended or so long after its start. */
+  | { readonly type: 'submit'; readonly submission: Submission; readonly waitMs?: number }
   /** Asked: {@link WaitAnswer}; the ask's own deadline bounds the wait. */
   | { readonly type: 'wait-run'; readonly run: string; readonly timeoutMs: number }
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
@@ -41,7 +41,13 @@ export type SubmissionMessage =
   | { readonly type: 'beat' };
 
 export type SubmitAnswer =
-  | { readonly type: 'done'; readonly result: Result; readonly index: number }
+  | {
+      readonly type: 'done';
+      readonly result: Result;
+      readonly index: number;
+      /** Of a run that was waited for. Null: nobody knows it any more. Absent: the wait was over first. */
+      readonly finished?: FinishedRun | null;
+    }
   | {
       readonly type: 'failed';
       readonly code: 'no-leader' | 'outcome-unknown' | 'overloaded';
@@ -58,10 +64,15 @@ export interface SubmissionOptions {
   readonly toServer: (server: string, message: ForwardMessage) => void;
 }
 
+interface Caller {
+  readonly reply: Reply<SubmitAnswer | WaitAnswer>;
+  readonly waitMs: number | null;
+}
+
 interface Pending {
   readonly submission: Submission;
   readonly bodyHash: string;
-  readonly replies: Reply<SubmitAnswer | WaitAnswer>[];
+  readonly callers: Caller[];
   readonly sinceMs: number;
   /** When to hand it on again, monotonic. */
   sendAtMs: number;
@@ -107,7 +118,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   receive(message: SubmissionMessage, reply: Reply<SubmitAnswer | WaitAnswer>): void {
     switch (message.type) {
       case 'submit':
-        return this.#submit(message.submission, reply);
+        return this.#submit(message.submission, { reply, waitMs: message.waitMs ?? null });
       case 'wait-run':
         return this.#waitRun(message.run, message.timeoutMs, reply);
       case 'events':
@@ -129,11 +140,12 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     }
   }
 
-  #submit(submission: Submission, reply: Reply<SubmitAnswer | WaitAnswer>): void {
+  #submit(submission: Submission, caller: Caller): void {
+    const { reply } = caller;
     const { scope, bodyHash } = requestKey(submission);
     const known = this.#pending.get(scope);
     if (known !== undefined) {
-      if (known.bodyHash === bodyHash) known.replies.push(reply);
+      if (known.bodyHash === bodyHash) known.callers.push(caller);
       else reply({ type: 'done', result: REUSED, index: this.#options.state.meta.appliedIndex });
       return;
     }
@@ -146,7 +158,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       return;
     }
     const nowMs = this.#context.clock.monotonic();
-    const pending = { submission, bodyHash, replies: [reply], sinceMs: nowMs, sendAtMs: nowMs, wasTaken: false };
+    const pending = { submission, bodyHash, callers: [caller], sinceMs: nowMs, sendAtMs: nowMs, wasTaken: false };
     this.#pending.set(scope, pending);
     this.#send(scope, pending);
     this.#keepBeating();
@@ -209,11 +221,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       // Another server's call may have the same request id and another body: this one gets an answer of its own.
       if (pending === undefined || pending.bodyHash !== event.bodyHash) return;
       if (event.isStale) return this.#send(event.scope, pending);
-      return this.#finish(event.scope, {
-        type: 'done',
-        result: event.result,
-        index: this.#options.state.meta.appliedIndex,
-      });
+      const index = this.#options.state.meta.appliedIndex;
+      return this.#finish(event.scope, { type: 'done', result: event.result, index }, true);
     }
     if (event.type === 'run-ended') {
       return this.#watchers.tell(event.run, () => event.last ?? this.#finishedRun(event.run) ?? null);
@@ -229,11 +238,34 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     }
   }
 
-  #finish(scope: string, answer: SubmitAnswer): void {
+  /** `isNew`: the answer is an event of the own apply, and what it started can only end in later events. */
+  #finish(scope: string, answer: SubmitAnswer, isNew = false): void {
     this.#early.delete(scope);
     const pending = this.#pending.get(scope);
     this.#pending.delete(scope);
-    for (const reply of pending?.replies ?? []) reply(answer);
+    for (const { reply, waitMs } of pending?.callers ?? []) {
+      if (waitMs === null || answer.type !== 'done' || answer.result.type !== 'run') reply(answer);
+      else this.#answerAtEnd(answer, answer.result.run.id, waitMs, isNew, reply);
+    }
+  }
+
+  /** The watcher stands before the next event is heard, so no end of a run that has just started is missed. */
+  #answerAtEnd(
+    answer: Extract<SubmitAnswer, { readonly type: 'done' }>,
+    run: string,
+    waitMs: number,
+    isNew: boolean,
+    reply: Caller['reply'],
+  ): void {
+    const tell = (finished: FinishedRun | null): void => reply({ ...answer, finished });
+    const known = this.#finishedRun(run);
+    if (known !== undefined && isFinished(known.run.state)) return tell(known);
+    // The state may be ahead of the events: a new run that is gone from it is still to be told of.
+    if (known === undefined && !isNew) return tell(null);
+    const untilMs = this.#context.clock.monotonic() + waitMs;
+    const giveUp = (): void => reply(answer);
+    if (!this.#watchers.add(run, { untilMs, tell, giveUp })) giveUp();
+    this.#keepBeating();
   }
 
   #waitRun(run: string, timeoutMs: number, reply: Reply<SubmitAnswer | WaitAnswer>): void {
@@ -242,7 +274,12 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       return reply({ type: 'waited', finished: known ?? null });
     }
     const untilMs = this.#context.clock.monotonic() + timeoutMs;
-    const isKept = this.#watchers.add(run, untilMs, (finished) => reply({ type: 'waited', finished }));
+    const isKept = this.#watchers.add(run, {
+      untilMs,
+      tell: (finished) => reply({ type: 'waited', finished }),
+      // The ask's own deadline has told already.
+      giveUp: () => {},
+    });
     if (!isKept)
       reply({ type: 'failed', code: 'overloaded', message: 'too many calls wait for runs: ask without waiting' });
     this.#keepBeating();

@@ -5,6 +5,8 @@ import type { FinishedRun } from './intent.ts';
 interface Watcher {
   readonly untilMs: number;
   readonly tell: (finished: FinishedRun | null) => void;
+  /** Called when the wait is over first. */
+  readonly giveUp: () => void;
 }
 
 const WATCHERS_MAX = 10_000;
@@ -18,11 +20,11 @@ export class Watchers {
   }
 
   /** False: there are too many already. */
-  add(run: string, untilMs: number, tell: Watcher['tell']): boolean {
+  add(run: string, watcher: Watcher): boolean {
     if (this.#size >= WATCHERS_MAX) return false;
     const watchers = this.#byRun.get(run);
-    if (watchers === undefined) this.#byRun.set(run, [{ untilMs, tell }]);
-    else watchers.push({ untilMs, tell });
+    if (watchers === undefined) this.#byRun.set(run, [watcher]);
+    else watchers.push(watcher);
     this.#size += 1;
     return true;
   }
@@ -56,6 +58,7 @@ export class Watchers {
       this.#size -= watchers.length - kept.length;
       if (kept.length === 0) this.#byRun.delete(run);
       else if (kept.length < watchers.length) this.#byRun.set(run, kept);
+      for (const watcher of watchers) if (watcher.untilMs <= nowMs) watcher.giveUp();
     }
   }
 }

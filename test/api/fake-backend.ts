@@ -1,5 +1,5 @@
 /** A server in memory: jobs and runs as plain maps, and levers for the tests that need it slow or failing. */
-import type { Backend, Failed, HealthView, JobFilter, Page } from '../../src/api/backend.ts';
+import type { Backend, Failed, HealthView, JobFilter, Page, Submitted } from '../../src/api/backend.ts';
 import { type ApiContext, WAITING_MAX } from '../../src/api/call.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
@@ -27,6 +27,7 @@ export class FakeBackend implements Backend {
   shape: Partial<ExecutionView> = {};
   /** Of runs by hand. */
   targets = 1;
+  /** How a wait ends other than with the run: a failed one was over first. */
   waitAnswer: Failed | 'gone' | undefined;
   /** While it is set, waiting for a run lasts until it is resolved. */
   gate: Promise<void> | undefined;
@@ -37,7 +38,7 @@ export class FakeBackend implements Backend {
   index = 41;
   failure: Error | undefined;
 
-  async submit(submission: Submission): Promise<Result | Failed> {
+  async submit(submission: Submission, waitMs?: number): Promise<Submitted | Failed> {
     if (this.failure !== undefined) throw this.failure;
     this.submissions.push(submission);
     if (this.answer !== undefined) return this.answer;
@@ -57,7 +58,14 @@ export class FakeBackend implements Backend {
         if (job === undefined)
           return { type: 'refused', code: 'not-found', message: `there is no job '${intent.name}'` };
         if (intent.type === 'delete-job') this.stored.delete(intent.name);
-        if (intent.type === 'run-job') return { type: 'run', job, run: this.#run(job) };
+        if (intent.type === 'run-job') {
+          const run = this.#run(job);
+          if (waitMs === undefined) return { type: 'run', job, run };
+          await this.gate;
+          if (this.waitAnswer !== undefined && this.waitAnswer !== 'gone') return { type: 'run', job, run };
+          const finished = this.waitAnswer === 'gone' ? null : (this.finished.get(run.id) ?? null);
+          return { type: 'run', job, run, finished };
+        }
         const toggled = { ...job, job: { ...job.job, disabled: !job.job.disabled } };
         if (intent.type === 'toggle-job') this.stored.set(intent.name, toggled);
         return { type: 'job', job: intent.type === 'toggle-job' ? toggled : job, isNew: false };
@@ -67,7 +75,7 @@ export class FakeBackend implements Backend {
 
   async waitRun(run: string): Promise<FinishedRun | Failed | undefined> {
     await this.gate;
-    return this.waitAnswer === 'gone' ? undefined : (this.waitAnswer ?? this.finished.get(run));
+    return this.finished.get(run);
   }
 
   async job(name: string) {
@@ -83,7 +91,8 @@ export class FakeBackend implements Backend {
   }
 
   async run(_job: string, run: string) {
-    return this.finished.get(run);
+    const ended = this.finished.get(run);
+    return ended && { ...ended, index: this.index };
   }
 
   async executions(job: string) {
@@ -92,7 +101,9 @@ export class FakeBackend implements Backend {
   }
 
   async execution(_job: string, execution: string) {
-    return [...this.finished.values()].flatMap((ended) => ended.executions).find((view) => view.id === execution);
+    const views = [...this.finished.values()].flatMap((ended) => ended.executions);
+    const found = views.find((view) => view.id === execution);
+    return found && { ...found, index: this.index };
   }
 
   async output(execution: string, bytesMax: number) {

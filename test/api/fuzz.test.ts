@@ -111,7 +111,8 @@ test('no address and no query make the door answer 500', async () => {
     fc
       .string({ unit: 'binary' })
       .map((text) => `/v1/jobs/${encodeURIComponent(text.toString().replace(/[\ud800-\udfff]/g, ''))}`),
-    fc.string({ unit: 'binary-ascii' }).map((text) => `/${text.replace(/[^\x21-\x7e]/g, '')}`),
+    // Without a backslash in front, which the requests without a socket take for the beginning of a host.
+    fc.string({ unit: 'binary-ascii' }).map((text) => `/${text.replace(/[^\x21-\x7e]/g, '').replace(/^\\+/, '')}`),
   );
 
   await fc.assert(

@@ -48,6 +48,42 @@ test('a node that cannot work says why: /health and /readyz are 503, /livez stay
   assert.deepEqual([ready.status, live.status], [503, 200]);
 });
 
+for (const [host, origin, status] of [
+  ['localhost:8080', undefined, 200],
+  ['127.0.0.1:8080', 'http://127.0.0.1:8080', 200],
+  ['[::1]:80', 'http://[::1]', 200],
+  ['localhost:8080', 'http://localhost:3000', 403],
+  ['localhost:8080', 'https://evil.example', 403],
+  ['localhost:8080', 'null', 403],
+  ['evil.example:8080', 'http://evil.example:8080', 403],
+  ['127.0.0.1.evil.example', undefined, 403],
+] as const) {
+  test(`a request with Host ${host} and Origin ${origin ?? 'absent'} is answered with ${status}`, async () => {
+    const { call, backend } = setup();
+    backend.stored.set('a', jobView('a'));
+    const headers = { host, ...(origin === undefined ? {} : { origin }) };
+
+    const reply = await call('POST', '/v1/jobs/a/toggle', '{}', headers);
+
+    assert.equal(reply.status, status);
+    assert.equal(backend.submissions.length, status === 200 ? 1 : 0);
+    if (status === 403) assert.match(String(reply.headers['content-type']), /^application\/problem\+json/);
+  });
+}
+
+test('a door that other machines reach takes any Host, and still no page of another host', async () => {
+  const context = fakeContext(new FakeBackend());
+  const { instance } = createHttpDoor({ context, nodeName: 'a', version: '1', isLoopback: false });
+
+  const named = await instance.inject({ url: '/health', headers: { host: 'jobs.example' } });
+  const foreign = await instance.inject({
+    url: '/health',
+    headers: { host: 'jobs.example', origin: 'http://evil.example' },
+  });
+
+  assert.deepEqual([named.statusCode, foreign.statusCode], [200, 403]);
+});
+
 for (const [method, url, status, location] of [
   ['GET', '/v1/jobs/', 301, '/v1/jobs'],
   ['GET', '/v1/jobs/?_start=1', 301, '/v1/jobs?_start=1'],
@@ -265,7 +301,7 @@ test('what is not HTTP gets a 400, headers without end a 431', async () => {
   const { port } = await listening();
 
   const garbage = await exchange(port, 'hello there\r\n\r\n');
-  const headers = await exchange(port, `GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`);
+  const headers = await exchange(port, `GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(100_000)}\r\n\r\n`);
 
   assert.match(garbage, /^HTTP\/1.1 400 .*"code":"invalid"/s);
   assert.match(headers, /^HTTP\/1.1 431 /);
@@ -274,7 +310,7 @@ test('what is not HTTP gets a 400, headers without end a 431', async () => {
 test('a body that never arrives is cut off with 408', async () => {
   const { port } = await listening({ requestTimeoutMs: 100 });
 
-  const reply = await exchange(port, 'POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{');
+  const reply = await exchange(port, 'POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{');
 
   assert.match(reply, /^HTTP\/1.1 408 /);
 });
@@ -287,7 +323,7 @@ test('a client that goes away ends nothing', async () => {
     open = resolve;
   });
   const socket = connect(port, '127.0.0.1');
-  socket.write('POST /v1/jobs/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
+  socket.write('POST /v1/jobs/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n');
   while (backend.submissions.length === 0) await new Promise(setImmediate);
 
   socket.destroy();
@@ -302,7 +338,7 @@ test('closing cuts the calls that wait once their grace is over', async () => {
   const { backend, door, port } = await listening();
   backend.stored.set('a', jobView('a'));
   backend.gate = new Promise(() => {});
-  const reply = exchange(port, 'POST /v1/jobs/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
+  const reply = exchange(port, 'POST /v1/jobs/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n');
   while (backend.submissions.length === 0) await new Promise(setImmediate);
 
   await door.close(20);

@@ -1,9 +1,9 @@
-import { writeInstant } from '../../src/jobs/instant.ts';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readInstant } from '../../src/api/instant-text.ts';
 import { type JsonOut, parseJson, writeJson, writePrettyJson } from '../../src/api/json-text.ts';
+import { writeInstant } from '../../src/jobs/instant.ts';
 
 test('what is written reads back as it was, compact and pretty', () => {
   fc.assert(

@@ -28,7 +28,10 @@ function executed(server: Server, node = 'n1'): string[] {
 }
 
 test('a hello opens a session and is welcomed; the same hello again is welcomed, and opens none', () => {
-  const server = setup();
+  const server = new Server();
+  server.lead();
+
+  server.hello('n1');
   server.hello('n1');
 
   assert.equal(server.commands('open-session').length, 1);
@@ -37,6 +40,61 @@ test('a hello opens a session and is welcomed; the same hello again is welcomed,
     server.told('n1', 'welcome').map((message) => message.session),
     [session, session],
   );
+});
+
+test('a welcome says when that was sent which it answers', () => {
+  const server = new Server();
+  server.lead();
+  const self = { node: 'n1', boot: 1, name: 'n1', isServer: false, tags: {}, slots: 8, version: '', address: '' };
+  server.isHolding = true;
+  for (const sentAtMs of [100, 700, 600]) server.from({ type: 'hello', ...self, sentAtMs });
+  server.release();
+  const session = server.node('n1')?.session ?? 0;
+
+  server.from({ type: 'heartbeat', node: 'n1', boot: 1, session, running: 0, outbox: 0, sentAtMs: 900 });
+  server.from({ type: 'hello', ...self, sentAtMs: 800 });
+
+  assert.deepEqual(
+    server.told('n1', 'welcome').map((message) => [message.session, message.echoMs]),
+    [
+      [session, 700],
+      [session, 900],
+      [session, 800],
+    ],
+  );
+});
+
+test('a node whose session is given up is not answered before it is closed, then it gets a new one', () => {
+  const server = setup();
+  const run = start(server);
+  server.isHolding = true;
+  server.advance(12 * SECOND_MS);
+  assert.ok(server.commands('close-session').length > 0);
+  const before = server.told('n1', 'welcome').length;
+
+  server.hello('n1');
+  server.beat('n1');
+  assert.equal(server.told('n1', 'welcome').length, before, 'it could start what is lost in a moment');
+  server.release();
+  server.beat('n1');
+  server.advance(SECOND_MS);
+
+  const session = server.node('n1')?.session;
+  assert.equal(server.told('n1', 'welcome').at(-1)?.session, session);
+  assert.notEqual(session, server.machine.execution(run, 0, 1)?.session);
+});
+
+test('a close-session that raft refused is proposed again, whatever the node says meanwhile', () => {
+  const server = setup();
+  server.refuse = (command) => (command.type === 'close-session' ? 'overloaded' : null);
+  server.advance(12 * SECOND_MS);
+  server.beat('n1');
+  server.refuse = () => null;
+  assert.equal(server.node('n1')?.isOpen, true);
+
+  server.advance(5 * SECOND_MS);
+
+  assert.equal(server.node('n1')?.isOpen, false);
 });
 
 test('a hello of an older boot costs no entry', () => {
@@ -195,7 +253,7 @@ test('a heartbeat of a closed session opens a new one; of another session, it is
   server.advance(0);
   const next = server.node('n1')?.session;
   assert.notEqual(next, session);
-  server.from({ type: 'heartbeat', node: 'n1', boot: 1, session, running: 0, outbox: 0 });
+  server.from({ type: 'heartbeat', node: 'n1', boot: 1, session, running: 0, outbox: 0, sentAtMs: 7 });
 
   assert.equal(server.told('n1', 'welcome').at(-1)?.session, next);
 });
@@ -233,6 +291,7 @@ test('a crowd of sessions costs a bounded number of sweeps', () => {
       slots: 1,
       version: '',
       address: '',
+      sentAtMs: 0,
     });
   }
   server.advance(SECOND_MS);

@@ -152,8 +152,9 @@ export class ExecutorWorld {
     this.send({ type: 'beacon', leader, term });
   }
 
-  welcome(session: number, leader = 'n1'): void {
-    this.send({ type: 'welcome', leader, boot: this.#boot, session });
+  /** Without `echoMs` it answers what the node would say now. */
+  welcome(session: number, leader = 'n1', echoMs = this.clock.monotonic()): void {
+    this.send({ type: 'welcome', leader, boot: this.#boot, session, echoMs });
   }
 
   execute(...items: readonly ExecuteItem[]): void {

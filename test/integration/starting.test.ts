@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { carillon, type Ended, startDevNode, temporaryDirectory, until } from '../helpers/dev-node.ts';
+import { carillon, type Ended, MAIN_COMMAND, startDevNode, temporaryDirectory, until } from '../helpers/dev-node.ts';
 
 /** CONTRACT: how a node ends that does not start. */
 const SETTINGS = 2;
@@ -96,6 +98,10 @@ test('all mistakes in flags, variables and the settings file are told at once', 
     [['--config', join(directory, 'missing.json')], /settings file .*missing\.json: /],
     [['--config', list], /settings file: \[\] is no object/],
     [['--nats-url', 'http://example.org'], /nats-url: .*http:\/\/example\.org/],
+    [
+      ['--nats-url', 'nats://127.0.0.1:4222,nats://192.0.2.1'],
+      /nats-url: 192\.0\.2\.1:4222 is not loopback.*--insecure-no-auth/,
+    ],
     [['--nats-creds', join(directory, 'missing.creds')], /nats-creds: .*missing\.creds/],
   ] as const;
   const ends = await Promise.all(alone.map(([args]) => dev(...args)));
@@ -150,6 +156,65 @@ test('SIGTERM lets running work end for a while, what outlasts it is recorded, a
   const [execution] = finished.body['executions'] as { outcome: string; output: string }[];
   assert.deepEqual([execution?.outcome, execution?.output], ['succeeded', 'done\n']);
   assert.equal(recorded['state'], 'failed');
+});
+
+test('a node that drains is not ready any more, and answers those who wait for a run', async () => {
+  const node = await startDevNode();
+  await node.call('POST', '/v1/jobs', { body: { name: 'slow', schedule: '@every 1h', command: 'sleep 2; echo done' } });
+  const waiting = fetch(`${node.url}/v1/jobs/slow/run`, { method: 'POST' });
+  await until('the run has begun', async () => {
+    const { items } = await node.call('GET', '/v1/busy');
+    return items.length === 1 ? true : undefined;
+  });
+
+  const ending = node.stop('SIGTERM');
+  const ready = await until('it is not ready', async () => {
+    const answer = await fetch(`${node.url}/readyz`);
+    return answer.status === 503 ? answer.text() : undefined;
+  });
+  const answer = await waiting;
+  const ended = await ending;
+
+  assert.match(ready, /draining/);
+  assert.equal(answer.status, 200);
+  assert.match(await answer.text(), /done/);
+  assert.equal(ended.code, 0, ended.error);
+});
+
+test('SIGTERM during the start stops the node, and leaves nothing behind', async () => {
+  const directory = await temporaryDirectory();
+  const [program, ...args] = MAIN_COMMAND;
+  const child = spawn(program, [...args, 'dev', '--http-addr', '127.0.0.1:0'], {
+    env: { PATH: process.env['PATH'], TMPDIR: directory },
+    stdio: 'ignore',
+  });
+  const exited = once(child, 'exit');
+  await until('the start has begun', async () => {
+    const names = await readdir(directory);
+    return names.length > 0 ? true : undefined;
+  });
+
+  child.kill('SIGTERM');
+  const [code] = (await exited) as [number | null];
+  const left = await readdir(directory);
+
+  assert.equal(code, 0);
+  assert.deepEqual(left, []);
+});
+
+test('a flag that differs from the setting of the cluster is named by a warning, and one that does not is not', async () => {
+  const directory = await temporaryDirectory();
+  const first = await startDevNode({ directory, args: ['--default-zone', 'Europe/Berlin'] });
+  await first.stop();
+
+  const other = await startDevNode({ directory, args: ['--default-zone', 'Asia/Tokyo'] });
+  await other.stop();
+  const silent = await startDevNode({ directory });
+  await silent.stop();
+
+  assert.doesNotMatch(first.log(), /differs from the cluster's/);
+  assert.match(other.log(), /--default-zone Asia\/Tokyo differs from the cluster's Europe\/Berlin and changes nothing/);
+  assert.doesNotMatch(silent.log(), /differs from the cluster's/);
 });
 
 const STACK = /^\s+at .+:[0-9]+:[0-9]+\)?$/m;

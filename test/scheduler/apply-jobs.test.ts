@@ -267,6 +267,47 @@ test('a child whose ephemeral parent is gone can be toggled, edited and deleted'
   checkState(machine);
 });
 
+test('children that an ephemeral parent left are those of the next job of its name', () => {
+  const machine = new Machine();
+  machine.node('n1');
+  machine.put({ name: 'parent', ephemeral: true });
+  const child = machine.put({ name: 'child', parentJob: 'parent', schedule: '' });
+  machine.put({ name: 'other', parentJob: 'parent', schedule: '' });
+  const succeed = () => {
+    const run = machine.submit({ type: 'run-job', name: 'parent' });
+    assert.ok(run.type === 'run');
+    machine.finish(`${run.run.id}-0-1`, 'succeeded');
+    checkState(machine);
+  };
+  succeed();
+  machine.submit({ type: 'toggle-job', name: 'child' });
+  machine.submit({ type: 'toggle-job', name: 'child' });
+  machine.submit({ type: 'delete-job', name: 'other' });
+  checkState(machine);
+
+  const next = machine.put({ name: 'parent' });
+  assert.deepEqual(machine.status(next).children, [child]);
+  succeed();
+
+  assert.equal(machine.openRuns(child).length, 2);
+});
+
+test('a new job cannot descend from the children that wait for its name', () => {
+  const machine = new Machine();
+  machine.node('n1');
+  machine.put({ name: 'parent', ephemeral: true });
+  machine.put({ name: 'child', parentJob: 'parent', schedule: '' });
+  const run = machine.submit({ type: 'run-job', name: 'parent' });
+  assert.ok(run.type === 'run');
+  machine.finish(`${run.run.id}-0-1`, 'succeeded');
+
+  const job = makeJob({ name: 'parent', parentJob: 'child', schedule: '' });
+  const result = machine.submit({ type: 'put-job', job, runOnCreate: false });
+
+  assert.ok(result.type === 'refused' && result.code === 'invalid');
+  assert.equal(result.message, "parent_job 'child': descends from 'parent' itself");
+});
+
 test('genesis counts once', () => {
   const machine = new Machine();
   const genesis = (cluster: string, defaultZone: string): Command => ({

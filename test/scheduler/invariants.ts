@@ -19,6 +19,7 @@ export function checkState(machine: Machine): void {
   const rows = machine.rows();
   checkHash(machine, rows);
   checkCounts(machine, rows);
+  checkChildren(rows);
   for (const [, row] of rows) {
     if (row.type !== 'job') continue;
     checkOpenRuns(machine, row.uid);
@@ -46,6 +47,22 @@ function checkCounts(machine: Machine, rows: ReadonlyMap<string, StateRow>): voi
   assert.equal(count('due'), due, 'the due index has nothing else');
   const assigned = [...rows.values()].filter((row) => row.type === 'execution' && row.state === 'assigned').length;
   assert.equal(count('open'), assigned, 'what is open is assigned');
+}
+
+/** Each child hangs on its parent, or on the parent's name while there is no such job; nothing else does. */
+function checkChildren(rows: ReadonlyMap<string, StateRow>): void {
+  const named: string[] = [];
+  const listed: string[] = [];
+  for (const row of rows.values()) {
+    if (row.type === 'status' || row.type === 'orphans') listed.push(...row.children);
+    if (row.type !== 'job' || row.job.parentJob === '') continue;
+    named.push(row.uid);
+    const parent = rows.get(keys.name(row.job.parentJob));
+    const list = rows.get(parent?.type === 'name' ? keys.status(parent.uid) : keys.orphans(row.job.parentJob));
+    const children = list?.type === 'status' || list?.type === 'orphans' ? list.children : [];
+    assert.equal(children.includes(row.uid), true, `${row.uid} is a child of '${row.job.parentJob}'`);
+  }
+  assert.deepEqual(listed.sort(), named.sort(), 'each child is listed once');
 }
 
 function checkOpenRuns(machine: Machine, uid: string): void {

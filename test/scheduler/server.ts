@@ -16,7 +16,7 @@ import {
   type SchedulerMessage,
 } from '../../src/scheduler/scheduler-actor.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../src/scheduler/settings.ts';
-import { createStateActor, type StateMessage } from '../../src/scheduler/state-actor.ts';
+import { createStateActor, type StateMessage, type StoredAnswer } from '../../src/scheduler/state-actor.ts';
 import {
   createSubmissionActor,
   type ForwardMessage,
@@ -59,7 +59,7 @@ export class Server {
   readonly machine = new Machine();
   readonly turns = new VirtualTurns();
   readonly system: ActorSystem;
-  readonly state: ActorRef<StateMessage>;
+  readonly state: ActorRef<StateMessage, StoredAnswer>;
   readonly scheduler: ActorRef<SchedulerMessage, CompleteAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
@@ -106,7 +106,7 @@ export class Server {
       supervision,
       create: () => new StubRaft(this),
     });
-    this.state = this.system.spawn<StateMessage>({
+    this.state = this.system.spawn<StateMessage, StoredAnswer>({
       name: 'state',
       supervision,
       create: createStateActor({
@@ -223,7 +223,8 @@ export class Server {
     changes: { readonly boot?: number; readonly slots?: number; readonly tags?: Record<string, string> } = {},
   ): void {
     const { boot = 1, slots = 8, tags = {} } = changes;
-    this.from({ type: 'hello', node, boot, name: node, isServer: false, tags, slots, version: '', address: '' });
+    const self = { node, boot, name: node, isServer: false, tags, slots, version: '', address: '' };
+    this.from({ type: 'hello', ...self, sentAtMs: this.machine.clock.monotonic() });
     this.advance(0);
   }
 
@@ -231,7 +232,15 @@ export class Server {
     const row = this.node(node);
     if (row === undefined) return;
     const { boot, session } = row;
-    this.from({ type: 'heartbeat', node, boot, session, running: 0, outbox: 0 });
+    this.from({
+      type: 'heartbeat',
+      node,
+      boot,
+      session,
+      running: 0,
+      outbox: 0,
+      sentAtMs: this.machine.clock.monotonic(),
+    });
   }
 
   from(message: FromNode): void {
@@ -248,10 +257,12 @@ export class Server {
     intent: Intent,
     requestId = this.machine.nextRequest(),
     changes: Partial<Submission> = {},
+    waitMs?: number,
   ): (SubmitAnswer | WaitAnswer)[] {
     const answers: (SubmitAnswer | WaitAnswer)[] = [];
     const submission = makeSubmission(intent, requestId, changes);
-    this.submission.ask({ type: 'submit', submission }, 60_000, taking(answers));
+    const waiting = waitMs === undefined ? {} : { waitMs };
+    this.submission.ask({ type: 'submit', submission, ...waiting }, 60_000, taking(answers));
     this.settle();
     return answers;
   }

@@ -207,6 +207,40 @@ test('who waits for a run of an ephemeral job hears of its end; of a deleted one
   }
 });
 
+for (const changes of [{ ephemeral: true }, { keepRuns: 1 }]) {
+  test(`who runs and waits in one call hears of the end of a run that is not kept: ${Object.keys(changes)}`, () => {
+    const server = leader();
+    const [put] = server.submit({ ...PUT, job: makeJob(changes) });
+    assert.ok(put?.type === 'done' && put.result.type === 'job');
+    const answers = server.submit({ type: 'run-job', name: 'job' }, undefined, {}, 50_000);
+    assert.equal(answers.length, 0);
+    const [run] = server.machine.openRuns(put.result.job.uid);
+    const execution = `${run?.id}-0-1`;
+
+    server.from({ type: 'finish', node: 'n1', boot: 1, finishes: [succeeded(execution)] });
+    server.advance(1, ['n1']);
+
+    const [answer] = answers;
+    assert.ok(answer?.type === 'done' && answer.result.type === 'run');
+    assert.equal(answer.finished?.run.id, answer.result.run.id);
+    assert.equal(answer.finished?.run.state, 'succeeded');
+  });
+}
+
+test('who runs and waits in one call is answered without an end when the wait is over first', () => {
+  const server = leader();
+  server.submit(PUT);
+  const answers = server.submit({ type: 'run-job', name: 'job' }, undefined, {}, 1_000);
+
+  server.advance(900, ['n1']);
+  assert.equal(answers.length, 0);
+  server.advance(200, ['n1']);
+
+  const [answer] = answers;
+  assert.ok(answer?.type === 'done' && answer.result.type === 'run');
+  assert.equal(answer.finished, undefined);
+});
+
 test('who waits for a run hears of its end though a snapshot brought it', () => {
   const server = leader();
   server.submit(PUT);

@@ -141,10 +141,9 @@ export const MISTAKES: readonly Mistake[] = [
   },
   {
     name: 'a child whose ephemeral parent is gone cannot be toggled',
-    file: 'scheduler/apply-jobs.js',
-    find: "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (parent !== undefined)\n        ",
-    replace:
-      "job.parentJob === '' ? undefined : state.get(keys.name(job.parentJob));\n    if (job.parentJob !== '')\n        ",
+    file: 'scheduler/children.js',
+    find: 'if (name !== undefined)\n        return statusRow(state, name.uid).children;',
+    replace: 'return statusRow(state, name.uid).children;',
     seedsMax: 60,
   },
   {
