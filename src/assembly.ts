@@ -57,7 +57,7 @@ export interface Self {
 
 /** How long nodes may be silent, ms. */
 export interface Timing {
-  /** L: an agent starts nothing unless it heard the leader within. Default 5,000. */
+  /** L: a node starts nothing unless a leader answered what it said within. Default 5,000. */
   readonly leaseMs: number;
   /** Default 2,000. */
   readonly marginMs: number;

@@ -10,6 +10,12 @@
 import type { ExecutionOutcome } from '../jobs/execution.ts';
 import type { Json } from '../jobs/job.ts';
 
+/**
+ * Nice value of whatever runs user work: it gets what the node leaves, so that no tick and no beat waits for a
+ * processor behind it.
+ */
+export const USER_WORK_NICE = 10;
+
 /** One attempt to start. Plain data: it crosses threads and processes. */
 export interface Task {
   readonly execution: string;

@@ -1,11 +1,9 @@
 import { setPriority } from 'node:os';
+import { USER_WORK_NICE } from './executor.ts';
 import { FunctionHost } from './piscina-host.ts';
 import { openHostChannel } from './system-host-channel.ts';
 
-/** User code is nicer than the node, so that its beats and ticks come first. */
-const HOST_PRIORITY = 5;
-
-setPriority(HOST_PRIORITY);
+setPriority(USER_WORK_NICE);
 const [directory = '', threadsMax = '', callBytesMax = '', residentBytesMax = ''] = process.argv.slice(2);
 const host = new FunctionHost({
   directory,

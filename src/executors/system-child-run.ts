@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
 import type { Readable } from 'node:stream';
 import { failedEnding } from './endings.ts';
-import type { Ending } from './executor.ts';
+import { type Ending, USER_WORK_NICE } from './executor.ts';
 import type { Launcher, LaunchListener } from './launcher.ts';
 import type { ChildCommand } from './shell-config.ts';
 import type { OutputThrottle } from './system-output-throttle.ts';
@@ -18,8 +18,6 @@ export interface ChildRunOptions {
   readonly ended: (ending: Ending) => void;
 }
 
-/** Children are nicer than the node, so that its beats and ticks come first. */
-const CHILD_PRIORITY = 5;
 /** Between TERM and KILL when the time limit is reached. */
 const TIMEOUT_GRACE_MS = 2_000;
 /** Output that somebody else holds open is closed so long after the leader has ended. */
@@ -97,7 +95,7 @@ export class ChildRun implements LaunchListener {
       });
     }
     try {
-      setPriority(pid, CHILD_PRIORITY);
+      setPriority(pid, USER_WORK_NICE);
     } catch {
       // It has ended already.
     }

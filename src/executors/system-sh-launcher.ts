@@ -14,6 +14,7 @@ import {
 import { Socket } from 'node:net';
 import { constants as osConstants, setPriority, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { USER_WORK_NICE } from './executor.ts';
 import type { Launcher, LaunchListener } from './launcher.ts';
 import type { ChildCommand } from './shell-config.ts';
 import { signal } from './system-processes.ts';
@@ -21,7 +22,6 @@ import { signal } from './system-processes.ts';
 /** Helpers at most; what exceeds them is started by the launcher behind this one. */
 const HELPERS_MAX = 32;
 const SCRIPT_CHARACTERS_MAX = 65_536;
-const HELPER_PRIORITY = 5;
 const KEEP_MS = 1_000;
 
 /**
@@ -188,7 +188,7 @@ class Helper {
     reports?.on('error', () => {});
     reports?.on('data', (text: string) => this.#onReports(text));
     try {
-      if (this.#process.pid !== undefined) setPriority(this.#process.pid, HELPER_PRIORITY);
+      if (this.#process.pid !== undefined) setPriority(this.#process.pid, USER_WORK_NICE);
     } catch {
       // It is gone, and `exit` follows.
     }
