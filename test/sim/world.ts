@@ -135,6 +135,8 @@ export class World {
     for (const node of this.nodes) {
       node.drive.thaw();
       node.skewMs = 0;
+      // A full disk that no write has met yet would stop the node later, when nobody starts it again.
+      if (node.isDoomed && node.isUp) node.crash(() => 0.5, 'prefix');
     }
   }
 
