@@ -187,7 +187,8 @@ function warningsOf(job: Job, timing: Timing, context: JobCheckContext): string[
   const warnings: string[] = [];
   const { nodeCount, serverCount, nowMs } = context;
   const hasTags = Object.keys(job.tags ?? {}).length > 0;
-  if (!hasTags && wantedTargets(null, job.targets, context.defaultTargets) === 'all') {
+  // With one node there is nothing to overlook.
+  if (nodeCount > 1 && !hasTags && wantedTargets(null, job.targets, context.defaultTargets) === 'all') {
     warnings.push(`no tags: runs on all ${nodeCount} nodes, ${serverCount} of them servers`);
   }
   const { schedule, zone } = timing;
