@@ -8,6 +8,7 @@ import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protoc
 import { type Command, encodeCommand } from '../scheduler/command.ts';
 import type { StateEvent } from '../scheduler/event.ts';
 import { keys, type NodeRow, type OpenRow } from '../scheduler/rows.ts';
+import type { SchedulerMessage } from '../scheduler/scheduler-actor.ts';
 import type { State } from '../scheduler/state.ts';
 import { scanAll } from '../scheduler/state-scan.ts';
 import { executeItem } from './dispatcher.ts';
@@ -31,7 +32,7 @@ export interface DispatcherOptions {
   readonly node: string;
   readonly state: State;
   readonly raft: ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
-  readonly scheduler: ActorRef<{ readonly type: 'liveness'; readonly live: readonly string[] }, unknown>;
+  readonly scheduler: ActorRef<Extract<SchedulerMessage, { readonly type: 'liveness' | 'freed' }>, unknown>;
   /** May get lost. */
   readonly toNode: (node: string, message: ToNode) => void;
   readonly toAllNodes: (message: ToNode) => void;
@@ -208,6 +209,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
       case 'finish': {
         this.#pulse.heard(message.node, nowMs);
         for (const finish of message.finishes) this.#takeFinish(message.node, finish);
+        this.#tellFreed(message.node, message.finishes);
         return this.#flushSoon();
       }
     }
@@ -218,6 +220,12 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     if (this.#finishes.size >= FINISHES_WAITING_MAX) return;
     this.#proposed.set(finish.execution, { node, sinceMs: this.#context.clock.monotonic() });
     this.#finishes.set(finish.execution, finish);
+  }
+
+  /** Their slots are free on the node: what is assigned to them shares the batch of these finishes in the log. */
+  #tellFreed(node: string, finishes: readonly Finish[]): void {
+    const executions = finishes.map((finish) => finish.execution);
+    this.#options.scheduler.send({ type: 'freed', node, executions });
   }
 
   #openSession(declared: Omit<Extract<Command, { type: 'open-session' }>, 'type' | 'nowMs'>, sentAtMs: number): void {

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { Ending } from './executor.ts';
 import type { ThreadResult } from './function-thread-protocol.ts';
 import { GAUGE } from './function-thread-protocol.ts';
@@ -15,7 +16,8 @@ export class RunningCall {
   readonly gauge = new SharedArrayBuffer(GAUGE.bytes);
   readonly #gauge = new Int32Array(this.gauge);
   readonly #tail: Tail;
-  readonly #abort = new AbortController();
+  /** Costs a fraction of an `AbortController`, and piscina takes both. */
+  readonly #abort = new EventEmitter();
   #stop: FunctionStop | null = null;
   #timers: NodeJS.Timeout[] = [];
   #messages = 0;
@@ -28,9 +30,9 @@ export class RunningCall {
     this.#tail = new Tail(call.outputBytesMax);
   }
 
-  /** Aborting it ends the thread. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** Its `abort` ends the thread. */
+  get signal(): EventEmitter {
+    return this.#abort;
   }
 
   get stopped(): FunctionStop | null {
@@ -59,8 +61,8 @@ export class RunningCall {
   stop(stop: FunctionStop, graceMs: number): void {
     this.#stop ??= stop;
     Atomics.store(this.#gauge, GAUGE.stop, 1);
-    if (graceMs === 0) this.#abort.abort();
-    else this.#timers.push(setTimeout(() => this.#abort.abort(), graceMs));
+    if (graceMs === 0) this.#abort.emit('abort');
+    else this.#timers.push(setTimeout(() => this.#abort.emit('abort'), graceMs));
   }
 
   write(text: string): void {

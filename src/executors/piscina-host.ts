@@ -1,5 +1,8 @@
+import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
+import { Admission } from './admission.ts';
 import { failedEnding } from './endings.ts';
+import type { Ending } from './executor.ts';
 import type { ThreadCall, ThreadOutput, ThreadResult } from './function-thread-protocol.ts';
 import { MEMORY_EXIT_CODE } from './function-thread-protocol.ts';
 import type { FromHost, FunctionCall, ToHost } from './host-protocol.ts';
@@ -18,6 +21,8 @@ export interface FunctionHostOptions {
 }
 
 const WATCH_MS = 50;
+/** A call that has run for so long no longer keeps others from starting beside it. */
+const YOUNG_MS = 1;
 /** Freed memory needs a moment to go back; only then the next thread is suspected. */
 const CULPRIT_PAUSE_MS = 400;
 /** Between the abort of a function's signal and the end of its thread. */
@@ -30,21 +35,27 @@ export class FunctionHost {
   readonly #options: FunctionHostOptions;
   readonly #modules: FunctionModules;
   readonly #pool: Piscina<ThreadCall, ThreadResult>;
+  /** Calls that threads have. */
   readonly #calls = new Map<string, RunningCall>();
+  /** And those that wait. */
+  readonly #startable = new Map<string, StartableCall>();
+  readonly #admission: Admission<StartableCall>;
+  #ageTimer: NodeJS.Timeout | null = null;
   #watchTimer: NodeJS.Timeout | null = null;
   #culpritAtMs = 0;
 
   constructor(options: FunctionHostOptions) {
     this.#options = options;
     this.#modules = new FunctionModules(options.directory);
+    this.#admission = new Admission({ runningMax: options.threadsMax, youngMax: availableParallelism() });
     this.#pool = new Piscina({
       filename: new URL('./piscina-thread.worker.js', import.meta.url).href,
       name: 'run',
       minThreads: 1,
       maxThreads: options.threadsMax,
       idleTimeout: IDLE_MS,
-      // Functions need their event loop between turns, so threads may not sleep in an atomic wait.
-      atomics: 'disabled',
+      // A thread without a call sleeps in an atomic wait: what a function left behind stands still until the next.
+      atomics: 'sync',
       recordTiming: false,
       resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.callBytesMax / MIB) },
     });
@@ -55,21 +66,55 @@ export class FunctionHost {
 
   receive(message: ToHost): void {
     if (message.type === 'cancel') {
-      this.#calls.get(message.execution)?.stop({ outcome: 'cancelled', reason: '' }, message.graceMs);
-      return;
+      return this.#cancel(message.execution, message.graceMs);
     }
     if (message.work.type !== 'function') throw new Error(`the functions' host cannot run a ${message.work.type}`);
-    this.#start(message.work.call);
+    this.#take(message.work.call);
   }
 
-  #start(call: FunctionCall): void {
+  #take(call: FunctionCall): void {
     const { execution } = call;
     const module = this.#modules.find(call.module);
     if (module.type === 'fault') {
       this.#options.send({ type: 'ended', execution, ending: failedEnding('bad configuration', module.text) });
       return;
     }
-    const running = new RunningCall(call);
+    const startable = { running: new RunningCall(call), moduleUrl: module.url };
+    this.#startable.set(execution, startable);
+    this.#admission.add(startable);
+    this.#startAdmitted();
+  }
+
+  #cancel(execution: string, graceMs: number): void {
+    const stop = { outcome: 'cancelled', reason: '' } as const;
+    this.#calls.get(execution)?.stop(stop, graceMs);
+    const startable = this.#startable.get(execution);
+    if (startable === undefined) return;
+    this.#startable.delete(execution);
+    this.#admission.remove(startable);
+    this.#end(execution, startable.running.ending(stop));
+  }
+
+  #startAdmitted(): void {
+    for (let next = this.#admission.take(); next !== undefined; next = this.#admission.take()) this.#start(next);
+    if (!this.#admission.isHeldByYoung || this.#ageTimer !== null) return;
+    this.#ageTimer = setTimeout(() => {
+      this.#ageTimer = null;
+      this.#admission.age();
+      this.#startAdmitted();
+    }, YOUNG_MS);
+  }
+
+  #start(startable: StartableCall): void {
+    const { running, moduleUrl } = startable;
+    const { call } = running;
+    const { execution } = call;
+    const end = (ending: Ending): void => {
+      this.#admission.remove(startable);
+      this.#end(execution, ending);
+      this.#startAdmitted();
+    };
+    this.#startable.delete(execution);
     this.#calls.set(execution, running);
     if (call.timeoutMs !== null) {
       const stop = { outcome: 'timed-out', reason: `time limit of ${call.timeoutMs} ms` } as const;
@@ -81,7 +126,7 @@ export class FunctionHost {
       job: call.job,
       attempt: call.attempt,
       fence: call.fence,
-      moduleUrl: module.url,
+      moduleUrl,
       moduleName: call.module,
       exportName: call.exportName,
       input: call.input,
@@ -89,13 +134,13 @@ export class FunctionHost {
       gauge: running.gauge,
     };
     this.#pool.run(threadCall, { signal: running.signal }).then(
-      (result) => running.finish(result, (ending) => this.#end(execution, ending)),
-      (error: unknown) => this.#end(execution, endingOfThread(running, error)),
+      (result) => running.finish(result, end),
+      (error: unknown) => end(endingOfThread(running, error)),
     );
     this.#watchTimer ??= setTimeout(() => this.#watch(), WATCH_MS);
   }
 
-  #end(execution: string, ending: ReturnType<RunningCall['ending']>): void {
+  #end(execution: string, ending: Ending): void {
     this.#calls.delete(execution);
     this.#options.send({ type: 'ended', execution, ending });
   }
@@ -119,7 +164,12 @@ export class FunctionHost {
   }
 }
 
-function endingOfThread(running: RunningCall, error: unknown): ReturnType<RunningCall['ending']> {
+interface StartableCall {
+  readonly running: RunningCall;
+  readonly moduleUrl: string;
+}
+
+function endingOfThread(running: RunningCall, error: unknown): Ending {
   if (running.stopped !== null) return running.ending(running.stopped);
   const text = error instanceof Error ? error.message : String(error);
   const code = error instanceof Error && 'code' in error ? error.code : '';

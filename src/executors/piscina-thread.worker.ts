@@ -39,6 +39,36 @@ class ThreadSink {
   }
 }
 
+/** Most functions never ask for their signal, and one costs as much as a short call. */
+class LazyAbort {
+  #controller: AbortController | null = null;
+  #isAborted = false;
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#isAborted) this.#controller.abort();
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#isAborted = true;
+    this.#controller?.abort();
+  }
+}
+
+type Module = Readonly<Record<string, unknown>>;
+
+/** `import` of what is loaded already still takes many times as long as a look here. */
+const modules = new Map<string, Module>();
+const MODULES_MAX = 1_000;
+
+async function load(url: string): Promise<Module> {
+  const module = (await import(url)) as Module;
+  if (modules.size >= MODULES_MAX) modules.clear();
+  modules.set(url, module);
+  return module;
+}
+
 let sink: ThreadSink | null = null;
 
 const toSink = new Writable({
@@ -57,7 +87,7 @@ export async function run(call: ThreadCall): Promise<ThreadResult> {
   const mine = new ThreadSink(call.execution);
   sink = mine;
   const gauge = new Int32Array(call.gauge);
-  const controller = new AbortController();
+  const controller = new LazyAbort();
   const beat = setInterval(() => {
     Atomics.add(gauge, GAUGE.beats, 1);
     Atomics.store(gauge, GAUGE.memoryKib, memoryBytes() / 1_024);
@@ -65,7 +95,7 @@ export async function run(call: ThreadCall): Promise<ThreadResult> {
     if (Atomics.load(gauge, GAUGE.stop) === 1) controller.abort();
   }, BEAT_MS);
   try {
-    const outcome = await callFunction(call, controller.signal, mine);
+    const outcome = await callFunction(call, controller, mine);
     // A few bytes more than allowed, even if only for the next caller: the thread ends, and with it what it holds.
     if (memoryBytes() > call.memoryBytesMax) process.exit(MEMORY_EXIT_CODE);
     return { ...outcome, output: mine.take(), outputMessages: mine.messages };
@@ -77,17 +107,27 @@ export async function run(call: ThreadCall): Promise<ThreadResult> {
 
 type Outcome = Pick<ThreadResult, 'isSuccess' | 'result' | 'reason'>;
 
-async function callFunction(call: ThreadCall, signal: AbortSignal, mine: ThreadSink): Promise<Outcome> {
+async function callFunction(call: ThreadCall, abort: LazyAbort, mine: ThreadSink): Promise<Outcome> {
   const { run, job, execution, attempt, fence } = call;
   try {
-    const module = (await import(call.moduleUrl)) as Readonly<Record<string, unknown>>;
+    const module = modules.get(call.moduleUrl) ?? (await load(call.moduleUrl));
     const target = module[call.exportName];
     if (typeof target !== 'function') {
       throw new Error(`function: module ${call.moduleName} exports no function named ${call.exportName}`);
     }
     const input: unknown = call.input === '' ? undefined : JSON.parse(call.input);
     const log = (...values: readonly unknown[]): void => mine.write(`${format(...values)}\n`);
-    const value: unknown = await target(input, { signal, log, run, job, execution, attempt, fence });
+    const value: unknown = await target(input, {
+      get signal() {
+        return abort.signal;
+      },
+      log,
+      run,
+      job,
+      execution,
+      attempt,
+      fence,
+    });
     const result = value === undefined ? null : JSON.stringify(value);
     if (result === undefined) throw new TypeError('function: the returned value has no JSON form');
     if (result !== null && Buffer.byteLength(result) > RESULT_BYTES_MAX) {

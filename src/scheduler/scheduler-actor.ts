@@ -36,6 +36,8 @@ export type SchedulerMessage =
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
   /** Which nodes were heard lately; the others get no work. */
   | { readonly type: 'liveness'; readonly live: readonly string[] }
+  /** These have ended on their node, and their finishes are about to be proposed. */
+  | { readonly type: 'freed'; readonly node: string; readonly executions: readonly string[] }
   | { readonly type: 'complete'; readonly submission: Submission }
   | { readonly type: 'look' }
   | { readonly type: 'sweep'; readonly epoch: number }
@@ -127,6 +129,10 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
         this.#roster.setAllLive(new Set(message.live));
         return this.#look();
       }
+      case 'freed':
+        if (!this.#isLeading || this.#waiting.size === 0) return;
+        for (const execution of message.executions) this.#roster.closed(message.node, execution);
+        return this.#placeWaiting(this.#nowMs());
       case 'complete':
         return this.#complete(message.submission, reply);
       case 'look':
