@@ -11,10 +11,7 @@
 
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
-import { rateLimited } from '../base/rate-limited.ts';
-import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Timer } from '../base/time.ts';
-import { writeInstant } from '../jobs/instant.ts';
 import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 import { jobRow, statusRow } from './applying.ts';
 import { dueItems, type Schedules } from './chain.ts';
@@ -23,6 +20,7 @@ import { type Completed, complete } from './complete.ts';
 import { DueIndex } from './due-index.ts';
 import type { StateEvent } from './event.ts';
 import type { Result, Submission } from './intent.ts';
+import { Report } from './report.ts';
 import { Reservations } from './reservations.ts';
 import { Roster } from './roster.ts';
 import { type JobRow, keys, type NodeRow, type StatusRow } from './rows.ts';
@@ -78,7 +76,6 @@ const NOTHING_DUE_MS = 1_000;
 /** A call that was proposed so recently is not proposed again. */
 const CALL_IN_FLIGHT_MS = 2_500;
 const PROPOSE_MS = 5_000;
-const NOISY_LINES_PER_MINUTE = 20;
 /** Node's timers hold at most 2^31 ms; nothing is looked at less often than a sweep. */
 const LOOK_MS_MAX = SWEEP_MS;
 
@@ -96,9 +93,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
   readonly #roster = new Roster();
   readonly #reservations: Reservations;
   readonly #replies = new Map<string, Reply<CompleteAnswer>>();
-  readonly #metrics: Metrics;
-  /** Missed and skipped instants come in herds: a bounded number of lines a minute. */
-  readonly #noisy: Pick<Log, 'warn'>;
+  readonly #report: Report;
   /** Keys of what has changed since the sweep that is under way began; null between sweeps. */
   #touched: Set<string> | null = null;
   #isLeading = false;
@@ -115,8 +110,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     this.#options = options;
     this.#context = context;
     this.#reservations = new Reservations(this.#roster);
-    this.#metrics = context.metrics;
-    this.#noisy = rateLimited(context.log, context.clock, NOISY_LINES_PER_MINUTE);
+    const { clock, log, metrics } = context;
+    this.#report = new Report({ clock, log, metrics, jobName: (uid) => jobRow(options.state, uid)?.job.name ?? uid });
   }
 
   receive(message: SchedulerMessage, reply: Reply<CompleteAnswer>): void {
@@ -176,6 +171,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     for (const event of events) {
       this.#touch(event);
       this.#hearOne(event);
+      this.#report.hear(event);
     }
     // At once: a slot that came free goes to those who wait, ahead of the next call.
     this.#look();
@@ -209,16 +205,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       case 'assigned':
         return this.#roster.opened(event.node, event.execution);
       case 'finished':
-        this.#roster.closed(event.node, event.execution);
-        this.#metrics.count('carillon_executions_total', { outcome: event.outcome });
-        if (event.latenessMs !== null) this.#metrics.observe('carillon_lateness_seconds', event.latenessMs / 1000);
-        return;
-      case 'fired':
-        return this.#countFire(event);
-      case 'run-ended':
-        return this.#logEnd(event);
-      case 'late-finish':
-        return this.#metrics.count('carillon_late_finishes_total');
+        return this.#roster.closed(event.node, event.execution);
       case 'session-opened':
       case 'session-closed': {
         const row = this.#options.state.get<NodeRow>(keys.node(event.node));
@@ -235,19 +222,6 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
       default:
         return;
     }
-  }
-
-  #countFire({ uid, outcome, reason, count, firstMs }: Extract<StateEvent, { type: 'fired' }>): void {
-    if (outcome === 'open') return;
-    this.#metrics.count('carillon_fires_total', { outcome, reason }, count);
-    if (outcome === 'ran') return;
-    const job = jobRow(this.#options.state, uid)?.job.name ?? uid;
-    this.#noisy.warn(`${outcome}: ${reason}`, { job, count, scheduled_at: writeInstant(firstMs) });
-  }
-
-  #logEnd({ run, job, state }: Extract<StateEvent, { type: 'run-ended' }>): void {
-    if (state === 'succeeded') this.#context.log.debug('run succeeded', { job, run });
-    else this.#context.log.info(`run ${state}`, { job, run });
   }
 
   #look(): void {
