@@ -17,7 +17,7 @@ import type { FromNode, OutputChunk, OutputStored, ToNode } from './executors/pr
 import type { Zones } from './jobs/zone.ts';
 import { openLogStore } from './raft/log-store.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from './raft/raft-actor.ts';
-import type { Entry, ProposeAnswer, RaftStatus } from './raft/raft-protocol.ts';
+import type { Entry, RaftAnswer } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
 import type { StateEvent } from './scheduler/event.ts';
 import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from './scheduler/scheduler-actor.ts';
@@ -91,7 +91,7 @@ export interface ConsensusProbes {
 }
 
 export interface Consensus {
-  readonly raft: ActorRef<RaftMessage, ProposeAnswer | RaftStatus>;
+  readonly raft: ActorRef<RaftMessage, RaftAnswer>;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
   readonly stateActor: ActorRef<StateMessage, StoredAnswer>;
@@ -140,7 +140,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       ...(onApplied === undefined ? {} : { onApplied: (entry, events) => onApplied(state, entry, events) }),
     }),
   });
-  const raft = system.spawn<RaftMessage, ProposeAnswer | RaftStatus>({
+  const raft = system.spawn<RaftMessage, RaftAnswer>({
     name: 'raft',
     supervision: STOP_PROCESS,
     mailbox: UNREFUSED,
@@ -279,7 +279,7 @@ export async function startWork(options: WorkOptions): Promise<Work> {
       serverCount: () => self.voters.length,
       toLeader: (leader, message) => {
         if (leader === self.node) dispatcher()?.send({ type: 'from-node', message });
-        else transport?.send(leader, 'exec', encodeFrame(message));
+        else transport?.send(leader, 'report', encodeFrame(message));
       },
       toServers: (chunk) => {
         // Two copies are enough: this server's own first, else the first two that vote.
@@ -296,14 +296,12 @@ export async function startWork(options: WorkOptions): Promise<Work> {
 
 /** What comes in by the transport, to whom it belongs. */
 export interface Doors {
-  readonly raft: ActorRef<RaftMessage, ProposeAnswer | RaftStatus> | null;
+  readonly raft: ActorRef<RaftMessage, RaftAnswer> | null;
   readonly dispatcher: ActorRef<DispatcherMessage> | null;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer> | null;
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer> | null;
   readonly output: ActorRef<OutputMessage> | null;
 }
-
-const FROM_NODE: ReadonlySet<string> = new Set<FromNode['type']>(['hello', 'heartbeat', 'finish']);
 
 export function routeArrival(doors: Doors, arrival: Arrival): void {
   const { channel, from, body } = arrival;
@@ -321,10 +319,10 @@ function route(
 ): void {
   if (channel === 'forward') {
     doors.submission?.send({ type: 'forwarded', from, message: message as ForwardMessage });
+  } else if (channel === 'report') {
+    doors.dispatcher?.send({ type: 'from-node', message: message as FromNode });
   } else if (message.type === 'output') {
     doors.output?.send({ type: 'chunk', node: from, chunk: message as OutputChunk });
-  } else if (FROM_NODE.has(message.type)) {
-    doors.dispatcher?.send({ type: 'from-node', message: message as FromNode });
   } else {
     doors.executor?.send(message as ToNode | OutputStored);
   }

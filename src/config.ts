@@ -1,220 +1,138 @@
 /**
  * Settings of a node. Each has one name: a flag (`--http-addr`), a variable (`CARILLON_HTTP_ADDR`) and a key in the
  * settings file (`http-addr`); a flag wins over a variable, that over the file. All mistakes are told at once.
+ *
+ *   settings-table.ts   which there are, for which commands, with which defaults
+ *   settings-text.ts    how the text of one is read
+ *   settings-rules.ts   what they must not be together
+ *   cli/secrets.ts      the files that some of them name
  */
-import { availableParallelism } from 'node:os';
-import { isLoopbackHost } from './api/foreign-pages.ts';
+import { availableParallelism, hostname } from 'node:os';
 import { CodedError, type Fault } from './base/errors.ts';
-import { LOG_LEVELS, type LogLevel } from './base/pino-log.ts';
-import { parseDuration } from './jobs/duration.ts';
-import { isNodeName } from './jobs/ids.ts';
 import type { Zones } from './jobs/zone.ts';
+import { brokenRules } from './settings-rules.ts';
+import {
+  HOST_NAME,
+  type HttpAddress,
+  type NodeCommand,
+  type NodeSettings,
+  PROCESSORS,
+  REQUIRED,
+  SETTINGS,
+  type SettingName,
+  type SettingRow,
+  settingsFor,
+  variableOf,
+} from './settings-table.ts';
 
-export interface Settings {
-  readonly nodeName: string;
-  readonly cluster: string;
-  readonly http: { readonly host: string; readonly port: number };
-  /** '' for a temporary one. */
-  readonly dataDir: string;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly slots: number;
-  /** '' for none given. */
-  readonly natsUrl: string;
-  readonly natsCreds: string;
-  readonly threads: number;
-  readonly functionsDir: string;
-  readonly inheritEnv: boolean;
-  readonly logLevel: LogLevel;
-  readonly defaultZone: string;
-  readonly defaultTargets: 'all' | number;
-  readonly keepFiresMs: number;
-  readonly insecureNoAuth: boolean;
-  /** How long running work may go on after the first signal. */
-  readonly drainMs: number;
-  /** Names of those that a flag, a variable or the file gave. */
-  readonly given: ReadonlySet<string>;
+/** Of a node that always answers HTTP: `dev` and `server`. */
+export interface Settings extends NodeSettings {
+  readonly http: HttpAddress;
 }
-
-interface SettingRow {
-  readonly key: Exclude<keyof Settings, 'given'>;
-  readonly help: string;
-  readonly placeholder: string;
-  /** As it would be written. */
-  readonly standard: string;
-  readonly allowed: string;
-  /** Undefined: not allowed. */
-  readonly read: (text: string, zones: Zones) => unknown;
-}
-
-const NAME = 'lower-case letters, digits, _ and -; at most 63';
-const readName = (text: string) => (isNodeName(text) ? text : undefined);
-const readText = (text: string) => text;
-const readYesNo = (text: string) => (text === 'true' ? true : text === 'false' ? false : undefined);
-
-/** By name, in the order of the help. */
-export const SETTINGS = {
-  'node-name': row('nodeName', 'NAME', 'dev', NAME, 'name of this node', readName),
-  cluster: row('cluster', 'NAME', 'dev', NAME, 'name of the cluster', readName),
-  'http-addr': row(
-    'http',
-    'HOST:PORT',
-    '127.0.0.1:8080',
-    'host:port, port 0 for a free one; other hosts than loopback need --insecure-no-auth',
-    'where HTTP listens',
-    readAddress,
-  ),
-  'data-dir': row(
-    'dataDir',
-    'DIR',
-    '',
-    'a directory that can be made and written',
-    'where log and state lie; without it a temporary one',
-    readText,
-  ),
-  tag: row('tags', 'K=V', '', 'key=value, any number of times', 'tag of this node, repeatable', readTags),
-  slots: row(
-    'slots',
-    'N',
-    String(8 * availableParallelism()),
-    '0 to 10000',
-    'executions at a time on this node; 0 keeps work off it',
-    integer(0, 10_000),
-  ),
-  'nats-url': row(
-    'natsUrl',
-    'URL',
-    '',
-    'nats://host:port, several with commas',
-    'NATS for the request/reply API; without it a nats-server on the PATH is started',
-    readText,
-  ),
-  'nats-creds': row('natsCreds', 'FILE', '', 'a credentials file', 'credentials for NATS', readText),
-  threads: row('threads', 'N', '2', '1 or 2', '1 keeps all actors on the main thread, for debugging', integer(1, 2)),
-  'functions-dir': row(
-    'functionsDir',
-    'DIR',
-    '',
-    'a directory',
-    'where modules of function jobs lie; without it there are none',
-    readText,
-  ),
-  'inherit-env': row(
-    'inheritEnv',
-    '',
-    'false',
-    'true or false',
-    'give shell and function jobs the whole environment of the node',
-    readYesNo,
-  ),
-  'log-level': row('logLevel', 'LEVEL', 'info', LOG_LEVELS.join(', '), 'least level of log lines', (text) =>
-    (LOG_LEVELS as readonly string[]).includes(text) ? text : undefined,
-  ),
-  'default-zone': row(
-    'defaultZone',
-    'ZONE',
-    'UTC',
-    'an IANA time zone',
-    'zone of jobs that name none; of a new cluster',
-    (text, zones) => (zones.table(text) === undefined ? undefined : text),
-  ),
-  'default-targets': row(
-    'defaultTargets',
-    'N',
-    'all',
-    'all, or 1 to 1000',
-    'nodes for a job that does not say; of a new cluster',
-    (text) => (text === 'all' ? text : integer(1, 1_000)(text)),
-  ),
-  'keep-fires': row(
-    'keepFiresMs',
-    'DURATION',
-    '9600h',
-    'a duration such as 9600h, at least 1h',
-    'how long outcomes of nominal times are kept; of a new cluster',
-    readKeep,
-  ),
-  'drain-timeout': row(
-    'drainMs',
-    'DURATION',
-    '10s',
-    'a duration such as 10s, at most 3h',
-    'how long running work may go on after the first signal',
-    (text) => {
-      const ms = parseDuration(text);
-      return ms !== undefined && ms >= 0 && ms <= 10_800_000 ? ms : undefined;
-    },
-  ),
-  'insecure-no-auth': row(
-    'insecureNoAuth',
-    '',
-    'false',
-    'true or false',
-    'listen on, and use a NATS on, other addresses than loopback without a token',
-    readYesNo,
-  ),
-} as const satisfies Record<string, SettingRow>;
-
-export type SettingName = keyof typeof SETTINGS;
 
 /** What was given where, as text: flags by name, the environment, the parsed settings file. */
 export interface Given {
   readonly flags: Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly file: unknown;
+  /** Default: that of the machine. */
+  readonly hostName?: string;
 }
 
 /** Throws `settings` with all faults. */
-export function readSettings(given: Given, zones: Zones): Settings {
-  const faults: Fault[] = unknownKeys(given.file);
+export function readSettings(node: 'dev' | 'server', given: Given, zones: Zones): Settings;
+export function readSettings(node: NodeCommand, given: Given, zones: Zones): NodeSettings;
+export function readSettings(node: NodeCommand, given: Given, zones: Zones): NodeSettings {
+  const { settings, faults } = checkSettings(node, given, zones);
+  if (faults.length > 0) throw settingsError(faults);
+  return settings as NodeSettings;
+}
+
+/** For those who have more to check before they tell all: `settings` lacks what is at fault. */
+export function checkSettings(
+  node: NodeCommand,
+  given: Given,
+  zones: Zones,
+): { readonly settings: Partial<NodeSettings>; readonly faults: readonly Fault[] } {
+  const faults = unknownKeys(node, given.file);
   const names = new Set<string>();
-  const settings: Record<string, unknown> = { given: names };
-  for (const [name, setting] of Object.entries(SETTINGS) as [SettingName, SettingRow][]) {
+  const settings: Record<string, unknown> = { ...unusedSettings(node, zones), given: names };
+  for (const [name, row, standard] of settingsFor(node)) {
     const own = given.flags[name] ?? given.environment[variableOf(name)] ?? fileValue(given.file, name);
     if (own !== undefined) names.add(name);
-    const text = own ?? setting.standard;
-    const value = setting.read(Array.isArray(text) ? text.join('\n') : String(text), zones);
-    if (value === undefined) {
-      faults.push({ field: name, value: text, allowed: setting.allowed, message: 'is not allowed' });
-    } else settings[setting.key] = value;
+    const isMissing = own === undefined || (own === '' && standard === REQUIRED);
+    const result = isMissing ? readStandard(name, row, standard, given, zones) : readOwn(name, row, own, zones);
+    if (result.fault === undefined) settings[row.key] = result.value;
+    else faults.push(result.fault);
   }
-  const http = settings['http'] as Settings['http'] | undefined;
-  if (http !== undefined && !isLoopbackHost(http.host) && settings['insecureNoAuth'] !== true) {
-    const message = 'is not loopback, and there is no authentication: say --insecure-no-auth to allow it';
-    faults.push({
-      field: 'http-addr',
-      value: `${http.host}:${http.port}`,
-      allowed: '127.0.0.1, ::1 or localhost',
-      message,
-    });
+  faults.push(...brokenRules(node, settings));
+  return { settings, faults };
+}
+
+export function settingsError(faults: readonly Fault[]): CodedError {
+  const lines = faults.map(({ field, value, allowed, message }) => {
+    const shown = value === undefined ? '' : `${JSON.stringify(value)} `;
+    return `${field}: ${shown}${message}; allowed: ${allowed}`;
+  });
+  return new CodedError('settings', lines.join('\n'), { faults });
+}
+
+type Result = { readonly value: unknown; readonly fault?: undefined } | { readonly fault: Fault };
+
+function readOwn(name: SettingName, row: SettingRow, own: string | readonly string[] | boolean, zones: Zones): Result {
+  const text = typeof own === 'object' ? own.join('\n') : String(own);
+  const value = row.read(text, zones);
+  if (value !== undefined) return { value };
+  return { fault: { field: name, value: withoutCredentials(own), allowed: row.allowed, message: 'is not allowed' } };
+}
+
+function readStandard(name: SettingName, row: SettingRow, standard: string, given: Given, zones: Zones): Result {
+  switch (standard) {
+    case REQUIRED: {
+      const message = `must be given, by --${name} or ${variableOf(name)}`;
+      return { fault: { field: name, value: undefined, allowed: row.allowed, message } };
+    }
+    case HOST_NAME: {
+      const host = (given.hostName ?? hostname()).replace(/\..*$/s, '').toLowerCase();
+      const value = row.read(host, zones);
+      if (value !== undefined) return { value };
+      const message = `is the name of this host and not allowed: give another, by --${name} or ${variableOf(name)}`;
+      return { fault: { field: name, value: host, allowed: row.allowed, message } };
+    }
+    case PROCESSORS:
+      return { value: 8 * availableParallelism() };
+    case '':
+      return { value: row.none === undefined ? row.read('', zones) : row.none };
+    default:
+      return { value: row.read(standard, zones) };
   }
-  if (faults.length > 0) throw new CodedError('settings', describe(faults), { faults });
-  return settings as unknown as Settings;
 }
 
-export function variableOf(name: string): string {
-  return `CARILLON_${name.toUpperCase().replaceAll('-', '_')}`;
+/** What the command does not take has a value all the same, so that one type serves all. */
+function unusedSettings(node: NodeCommand, zones: Zones): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  for (const row of Object.values(SETTINGS) as SettingRow[]) {
+    const [standard = ''] = Object.values(row.standards);
+    if (row.standards[node] === undefined) {
+      settings[row.key] = standard === '' && row.none !== undefined ? row.none : row.read(standard, zones);
+    }
+  }
+  return settings;
 }
 
-function row(
-  key: SettingRow['key'],
-  placeholder: string,
-  standard: string,
-  allowed: string,
-  help: string,
-  read: SettingRow['read'],
-): SettingRow {
-  return { key, placeholder, standard, allowed, help, read };
-}
-
-function unknownKeys(file: unknown): Fault[] {
+function unknownKeys(node: NodeCommand, file: unknown): Fault[] {
   if (file === undefined) return [];
   if (typeof file !== 'object' || file === null || Array.isArray(file)) {
     return [{ field: 'settings file', value: file, allowed: 'a JSON object', message: 'is no object' }];
   }
-  const known = Object.keys(SETTINGS);
+  const known: readonly string[] = settingsFor(node).map(([name]) => name);
+  const allowed = known.join(', ');
   return Object.entries(file)
     .filter(([key]) => !known.includes(key))
-    .map(([key, value]) => ({ field: key, value, allowed: known.join(', '), message: 'is no setting' }));
+    .map(([key, value]) => {
+      const message = Object.hasOwn(SETTINGS, key) ? `is no setting of ${node}` : 'is no setting';
+      return { field: key, value: withoutCredentials(value), allowed, message };
+    });
 }
 
 function fileValue(file: unknown, name: string): string | undefined {
@@ -227,40 +145,8 @@ function fileValue(file: unknown, name: string): string | undefined {
     .join('\n');
 }
 
-function describe(faults: readonly Fault[]): string {
-  const lines = faults.map(
-    ({ field, value, allowed, message }) => `${field}: ${JSON.stringify(value)} ${message}; allowed: ${allowed}`,
-  );
-  return lines.join('\n');
-}
-
-function readAddress(text: string): Settings['http'] | undefined {
-  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  const host = match?.[1] ?? match?.[2];
-  return host === undefined || port > 65_535 ? undefined : { host, port };
-}
-
-/** One tag a line, or separated by commas in a variable. */
-function readTags(text: string): Readonly<Record<string, string>> | undefined {
-  const tags: [string, string][] = [];
-  for (const part of text.split(/[\n,]/)) {
-    if (part === '') continue;
-    const equals = part.indexOf('=');
-    if (equals < 1) return undefined;
-    tags.push([part.slice(0, equals), part.slice(equals + 1)]);
-  }
-  return Object.fromEntries(tags);
-}
-
-function integer(low: number, high: number): (text: string) => number | undefined {
-  return (text) => {
-    const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= low && value <= high ? value : undefined;
-  };
-}
-
-function readKeep(text: string): number | undefined {
-  const ms = parseDuration(text);
-  return ms !== undefined && ms >= 3_600_000 ? ms : undefined;
+/** An address of NATS may hold a password, which must not stand in a terminal or a log. */
+function withoutCredentials(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutCredentials);
+  return typeof value === 'string' ? value.replace(/\/\/.*@/g, '//…@') : value;
 }

@@ -7,7 +7,8 @@ import { askPromise } from './actors/ask.ts';
 import { WorkerThread } from './actors/worker-thread.ts';
 import type { Self, Timing } from './assembly.ts';
 import { mergePromTexts } from './base/prom-metrics.ts';
-import type { PlacedConsensus, Platform } from './node.ts';
+import type { NatsWay } from './nats-wires.ts';
+import { type PlacedConsensus, type Platform, transferLeadership } from './node.ts';
 import { openCurrentState } from './scheduler/snapshot.ts';
 import type { Disk } from './store/disk.ts';
 import type { Storage } from './store/storage.ts';
@@ -16,6 +17,8 @@ export interface ConsensusThreadConfig {
   readonly self: Self;
   readonly timing: Timing;
   readonly directory: string;
+  /** Null on a node that is a cluster of its own. */
+  readonly nats: NatsWay | null;
 }
 
 /** Names of the actors that the two sides look each other up by. */
@@ -34,6 +37,7 @@ export interface ConsensusThread {
 export function consensusThread(options: {
   readonly directory: string;
   readonly disk: Disk;
+  readonly nats: NatsWay | null;
   readonly onStopProcess: (error: unknown, actor: string) => void;
 }): ConsensusThread {
   let metrics: ActorRef<MetricsMessage, string> | null = null;
@@ -42,7 +46,7 @@ export function consensusThread(options: {
       const thread = new WorkerThread<ConsensusThreadConfig>({
         name: THREAD,
         entry: new URL('./consensus.worker.js', import.meta.url),
-        config: { self, timing, directory: options.directory },
+        config: { self, timing, directory: options.directory, nats: options.nats },
         system,
         supervision: { type: 'stop-process' },
         onStopProcess: options.onStopProcess,
@@ -58,6 +62,7 @@ export function consensusThread(options: {
         dispatcher: thread.link.ref('dispatcher'),
         reader: reader.storage,
         follow: (progress) => reader.follow(progress.storageName),
+        transfer: (timeoutMs) => transferLeadership(thread.link.ref('raft'), timeoutMs),
         stop: () => thread.stop(),
       } satisfies PlacedConsensus;
     },

@@ -1,11 +1,12 @@
 /** Entry of the consensus thread; see `consensus-thread.ts`. */
 import { serveThread } from './actors/thread-entry.ts';
-import { startConsensus } from './assembly.ts';
+import { routeArrival, startConsensus } from './assembly.ts';
 import { createPinoLog, type LogLevel } from './base/pino-log.ts';
 import { createPromMetrics } from './base/prom-metrics.ts';
 import { LoopDelay } from './base/system-loop-delay.ts';
 import { type ConsensusThreadConfig, type MetricsMessage, THREAD } from './consensus-thread.ts';
 import { createIntlZones } from './jobs/intl-zones.ts';
+import { openConsensusWires } from './nats-wires.ts';
 import type { Disk } from './store/disk.ts';
 import { openSystemDisk } from './store/system-disk.ts';
 
@@ -19,7 +20,7 @@ serveThread<ConsensusThreadConfig>({
     node: process.env['CARILLON_NODE_NAME'],
   }),
   metrics,
-  async start({ self, timing, directory }, system, link) {
+  async start({ self, timing, directory, nats }, system, link) {
     disk = await openSystemDisk(directory, { lock: 'shared' });
     system.spawn<MetricsMessage, string>({
       name: 'metrics',
@@ -32,19 +33,26 @@ serveThread<ConsensusThreadConfig>({
         },
       }),
     });
+    const surroundings = { clock: system.clock, log: system.log, metrics };
+    const wires = nats === null ? null : openConsensusWires(nats, self, surroundings);
     const consensus = await startConsensus({
       self,
       timing,
       system,
       disk,
       zones: createIntlZones(),
-      transport: null,
+      transport: wires?.transport ?? null,
       executor: link.ref('executor'),
       backend: link.ref('backend'),
     });
-    stopActors = () => {
+    const { raft, dispatcher, submission } = consensus;
+    const doors = { raft, dispatcher, submission, executor: null, output: null };
+    wires?.transport.onArrival((arrival) => routeArrival(doors, arrival));
+    wires?.transport.onUnreachable((node) => raft.send({ type: 'unreachable', node }));
+    stopActors = async () => {
       system.stopAll();
-      return consensus.stop();
+      await consensus.stop();
+      await wires?.close();
     };
   },
   async stop() {

@@ -3,10 +3,13 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { devCommand } from './cli/dev-command.ts';
+import { agentCommand, serverCommand } from './cli/node-commands.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   readonly version: string;
 };
+
+const NODE_COMMANDS: readonly string[] = ['dev', 'server', 'agent'];
 
 const program = new Command('carillon')
   .description('A distributed job scheduler: every nominal time has exactly one recorded outcome.')
@@ -14,11 +17,12 @@ const program = new Command('carillon')
   .showHelpAfterError('(add --help for what there is)')
   .addHelpText(
     'after',
-    '\nStart here:\n  $ carillon dev                 one node, everything in it\n  $ carillon job put --help      declare a job',
+    '\nStart here:\n  $ carillon dev                 one node, everything in it\n  $ carillon server --help       a server of a cluster\n  $ carillon job put --help      declare a job',
   );
 
-program.addCommand(devCommand(version));
-if (process.argv[2] !== 'dev') {
+// What a command runs on is loaded when it runs: a health check does not wait for the code of a node.
+program.addCommand(devCommand(version)).addCommand(serverCommand(version)).addCommand(agentCommand(version));
+if (!NODE_COMMANDS.includes(process.argv[2] ?? '')) {
   // A node's start does not wait for what only clients need.
   const { registerClientCommands } = await import('./cli/client-commands.ts');
   registerClientCommands(program);

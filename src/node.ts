@@ -26,7 +26,7 @@ import {
 import type { Random } from './base/random.ts';
 import type { Log, Metrics } from './base/telemetry.ts';
 import type { Clock } from './base/time.ts';
-import { joinCluster, openIdentity } from './cluster/identity.ts';
+import { type Identity, joinCluster, openIdentity } from './cluster/identity.ts';
 import type { Transport } from './cluster/transport.ts';
 import type { Executor } from './executors/executor.ts';
 import { readOutput } from './executors/output-store.ts';
@@ -51,6 +51,8 @@ export interface NodeConfig {
   readonly timing?: Partial<Timing>;
   /** Which cluster the node belongs to; null: it is a cluster of its own. */
   readonly formation: { readonly clusterUuid: string; readonly voters: readonly string[] } | null;
+  /** Of a directory that has been opened already, for this boot; absent: it is opened here. */
+  readonly identity?: Identity;
   readonly version: string;
   /** Where clients reach it; shown among the members. */
   readonly address: string;
@@ -67,6 +69,8 @@ export interface Platform {
   readonly executors: ReadonlyMap<string, Executor>;
   /** A new random id: 32 hex characters. */
   readonly mint: () => string;
+  /** What else must be in order for the node to be ready. */
+  readonly checks?: () => HealthView['checks'];
   /** Prometheus text of all threads, for `/metrics`. */
   readonly metricsText?: () => Promise<string>;
   /** Connects this life of the node; null where there is no other node. */
@@ -91,6 +95,8 @@ export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatc
   /** The durable state, for reads; follows when a snapshot moves it. */
   readonly reader: () => Storage;
   follow(progress: Progress): void;
+  /** Hands leadership to another server, if this one leads. Gives who leads then, or null. */
+  transfer(timeoutMs: number): Promise<string | null>;
   stop(): Promise<void>;
 }
 
@@ -103,6 +109,8 @@ export interface RunningNode {
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
   readonly progress: () => Progress | null;
+  /** Hands leadership to another server, where there is one; so that a stop costs the cluster no election. */
+  transfer(timeoutMs: number): Promise<string | null>;
   /**
    * Is no longer ready, starts nothing new and waits for what runs, at most so long; true: all has ended and every
    * result is taken.
@@ -187,6 +195,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
         { name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' },
         { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
         sessionCheck(reader, self, config.slots),
+        ...(platform.checks?.() ?? []),
       ],
       metrics: platform.metricsText ?? (() => Promise.resolve('')),
     });
@@ -199,6 +208,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     output: work.output,
   };
   transport?.onArrival((arrival) => routeArrival(doors, arrival));
+  transport?.onUnreachable((node) => doors.raft?.send({ type: 'unreachable', node }));
   return {
     self,
     system,
@@ -206,6 +216,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     work,
     backend,
     progress: () => progress,
+    transfer: async (timeoutMs) => (await consensus?.transfer(timeoutMs)) ?? null,
     drain(timeoutMs) {
       isDraining = true;
       return drain(work, clock, timeoutMs);
@@ -248,11 +259,17 @@ async function startConsensusHere(
     ...consensus,
     reader: () => state.storage,
     follow: () => {},
+    transfer: (timeoutMs) => transferLeadership(consensus.raft, timeoutMs),
     stop() {
       system.stopAll();
       return consensus.stop();
     },
   };
+}
+
+export async function transferLeadership(raft: Consensus['raft'], timeoutMs: number): Promise<string | null> {
+  const outcome = await askPromise(raft, { type: 'transfer' }, timeoutMs);
+  return outcome.type === 'answer' && outcome.answer.type === 'transferred' ? outcome.answer.leader : null;
 }
 
 /** A run that is asked for before the session of this boot is open may find no node at all. */
@@ -283,7 +300,7 @@ async function drain({ executor }: Work, clock: Clock, timeoutMs: number): Promi
 /** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */
 export async function takeIdentity(config: NodeConfig, { disk, mint }: Pick<Platform, 'disk' | 'mint'>): Promise<Self> {
   const { cluster, nodeName, formation } = config;
-  let identity = await openIdentity(disk, { clusterName: cluster, nodeName, mint });
+  let identity = config.identity ?? (await openIdentity(disk, { clusterName: cluster, nodeName, mint }));
   const clusterUuid = identity.clusterUuid ?? formation?.clusterUuid ?? mint();
   const voters = formation?.voters ?? [identity.nodeId];
   if (identity.clusterUuid === null) identity = await joinCluster(disk, identity, clusterUuid);

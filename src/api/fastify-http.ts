@@ -7,19 +7,29 @@ import type { Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { CodedError } from '../base/errors.ts';
 import type { Answer } from './answer.ts';
+import { createBearerGuard } from './bearer.ts';
 import type { ApiContext } from './call.ts';
-import { foreignPage, isLoopbackHost } from './foreign-pages.ts';
-import { addPages } from './http-pages.ts';
+import { foreignPage, isLoopbackHost, type PageHeaders } from './foreign-pages.ts';
+import { addPages, addProbes, OPEN_PATHS, type ProbeContext } from './http-pages.ts';
 import { BODY_BYTES_MAX, writeJson, writePrettyJson } from './json-text.ts';
 import { type OperationName, perform } from './operations.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import { isPresent, type Query } from './query.ts';
 
-export interface HttpOptions {
+export interface HttpOptions extends DoorOptions {
   readonly context: ApiContext;
+  readonly version: string;
+}
+
+export interface ProbeOptions extends DoorOptions {
+  readonly context: ProbeContext;
+}
+
+interface DoorOptions {
   /** Shown in `X-Whom`. */
   readonly nodeName: string;
-  readonly version: string;
+  /** With it all but the liveness and readiness probes is for those who bring it. Default: none is asked for. */
+  readonly apiToken?: string | null;
   /** How long headers and body of a request may take to arrive, ms. Default 30 s. */
   readonly requestTimeoutMs?: number;
   /** Connections at once; further ones are closed at once. Default 20,000. */
@@ -38,7 +48,23 @@ export interface HttpDoor {
 }
 
 export function createHttpDoor(options: HttpOptions): HttpDoor {
-  const { requestTimeoutMs = 30_000 } = options;
+  return createDoor(options, options.context, (instance) => {
+    addOperations(instance, options.context);
+    addPages(instance, options);
+  });
+}
+
+/** For a node that answers no calls: its probes and metrics only. */
+export function createProbeDoor(options: ProbeOptions): HttpDoor {
+  return createDoor(options, options.context, (instance) => addProbes(instance, options.context.backend));
+}
+
+function createDoor(
+  options: DoorOptions,
+  context: ProbeContext,
+  addRoutes: (instance: FastifyInstance) => void,
+): HttpDoor {
+  const { requestTimeoutMs = 30_000, apiToken = null } = options;
   const instance = fastify({
     logger: false,
     bodyLimit: BODY_BYTES_MAX,
@@ -65,31 +91,47 @@ export function createHttpDoor(options: HttpOptions): HttpDoor {
   // Until it listens nobody but this process reaches it.
   let { isLoopback = true } = options;
   takeAnyBody(instance);
+  const guard = apiToken === null ? null : createBearerGuard({ ...context, token: apiToken });
   instance.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Whom', options.nodeName);
     // Dkron ignores the type of a request, and clients send all sorts.
     delete request.raw.headers['content-type'];
     const { host, origin } = request.headers;
-    const reason = foreignPage({ host, origin }, isLoopback);
-    if (reason === undefined) return done();
+    const refusal = guard === null ? refuseForeignPage({ host, origin }, isLoopback) : askForToken(request, guard);
+    if (refusal === undefined) return done();
     letBodyPass(request, reply);
-    sendAnswer(reply, problem('invalid', reason, { status: 403 }), undefined);
+    sendAnswer(reply, refusal, undefined);
   });
   instance.setErrorHandler((error, request, reply) => {
     letBodyPass(request, reply);
-    return sendAnswer(reply, answerForError(error, options.context), queryOf(request));
+    return sendAnswer(reply, answerForError(error, context), queryOf(request));
   });
   instance.setNotFoundHandler((request, reply) => notFound(request, reply));
-  addOperations(instance, options.context);
-  addPages(instance, options);
+  addRoutes(instance);
   return {
     instance,
     listen(address) {
       isLoopback = options.isLoopback ?? isLoopbackHost(address.host);
       return listen(instance, address);
     },
-    close: (graceMs) => close(instance, options.context, graceMs),
+    close: (graceMs) => close(instance, context, graceMs),
   };
+}
+
+/** Without a token a browser on this machine would lend its reach to any page. No page knows a token. */
+function refuseForeignPage(headers: PageHeaders, isLoopback: boolean): Answer | undefined {
+  const reason = foreignPage(headers, isLoopback);
+  return reason === undefined ? undefined : problem('invalid', reason, { status: 403 });
+}
+
+function askForToken(request: FastifyRequest, guard: ReturnType<typeof createBearerGuard>): Answer | undefined {
+  // The route that was found, not the text of the address, which can be written in many ways.
+  if (OPEN_PATHS.has(request.routeOptions.url ?? '')) return undefined;
+  const { authorization } = request.headers;
+  const reason = guard({ authorization, peer: request.socket.remoteAddress });
+  if (reason === undefined) return undefined;
+  const answer = problem('unauthorized', reason);
+  return { ...answer, headers: { ...answer.headers, 'WWW-Authenticate': 'Bearer' } };
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -183,7 +225,7 @@ function notFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return sendAnswer(reply, answer, queryOf(request));
 }
 
-function answerForError(error: unknown, context: ApiContext): Answer {
+function answerForError(error: unknown, context: ProbeContext): Answer {
   if (error instanceof CodedError) return problem(error.code, error.message, { faults: error.faults });
   const { statusCode, code, message } = error as { statusCode?: number; code?: string; message?: string };
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE')
@@ -246,7 +288,7 @@ async function listen(
   }
 }
 
-async function close(instance: FastifyInstance, context: ApiContext, graceMs: number): Promise<void> {
+async function close(instance: FastifyInstance, context: ProbeContext, graceMs: number): Promise<void> {
   const timer = context.clock.after(graceMs, () => instance.server.closeAllConnections());
   try {
     await instance.close();

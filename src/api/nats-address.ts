@@ -1,18 +1,10 @@
-/** Addresses and credentials of NATS as people write them, as options of its client. */
+/** Addresses and credentials of NATS as people write them. */
 import { CodedError } from '../base/errors.ts';
+import type { NatsDoor } from '../cluster/nats-door.ts';
 import { shorten } from './json-text.ts';
 
-export interface NatsAddress {
-  /** Without credentials, so that they may be logged. */
-  readonly servers: readonly string[];
-  readonly user?: string;
-  readonly pass?: string;
-  readonly token?: string;
-  readonly isTls: boolean;
-}
-
 /** `nats://[token@|user:pass@]host[:port]`, several with commas; `tls://` asks for TLS. Credentials: the first ones. */
-export function parseNatsAddress(text: string): NatsAddress {
+export function parseNatsAddress(text: string): NatsDoor {
   const servers: string[] = [];
   let user = '';
   let pass = '';
@@ -29,6 +21,7 @@ export function parseNatsAddress(text: string): NatsAddress {
     }
     servers.push(`${url.hostname}:${url.port === '' ? '4222' : url.port}`);
   }
-  if (user === '') return { servers, isTls };
-  return pass === '' ? { servers, isTls, token: user } : { servers, isTls, user, pass };
+  const door = { servers, ...(isTls ? { tls: {} } : {}) };
+  if (user === '') return door;
+  return pass === '' ? { ...door, token: user } : { ...door, user, password: pass };
 }

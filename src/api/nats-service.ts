@@ -4,13 +4,13 @@
  * tried again for ever; an answer that gets lost is asked for again by the client, under the same request id.
  */
 import { type ServiceMsg, Svcm } from '@nats-io/services';
-import { connect, headers as createHeaders, credsAuthenticator, type NatsConnection } from 'nats';
+import { connect, headers as createHeaders, type NatsConnection } from 'nats';
 import { CodedError } from '../base/errors.ts';
 import type { Timer } from '../base/time.ts';
+import { clientOptions, type NatsDoor } from '../cluster/nats-door.ts';
 import type { Answer } from './answer.ts';
 import type { ApiContext, Call } from './call.ts';
 import { parseJson, shorten, writeJson } from './json-text.ts';
-import type { NatsAddress } from './nats-address.ts';
 import { type OperationName, perform } from './operations.ts';
 import { problem } from './problem.ts';
 
@@ -19,11 +19,7 @@ export interface NatsServiceOptions {
   readonly cluster: string;
   readonly nodeName: string;
   readonly version: string;
-  readonly address: NatsAddress;
-  /** The text of a credentials file. */
-  readonly creds?: Uint8Array;
-  /** Called with each new connection, for what else lives on it (live output, events). */
-  readonly onConnection?: (connection: NatsConnection) => void;
+  readonly door: NatsDoor;
 }
 
 export interface NatsService {
@@ -58,7 +54,6 @@ export const NATS_OPERATIONS = {
   'cluster.health': 'health',
 } as const satisfies Record<string, OperationName>;
 
-const PING_MS = 2_000;
 const RETRY_MS = 1_000;
 /** Calls that are being answered at once; runs that are waited for have a lower bound of their own. */
 const CALLS_MAX = 20_000;
@@ -111,31 +106,18 @@ class Door implements NatsService {
   }
 
   async #connect(): Promise<void> {
-    const { address, creds, nodeName, context } = this.#options;
+    const { door, nodeName, context } = this.#options;
     try {
-      const connection = await connect({
-        servers: [...address.servers],
-        name: `carillon ${nodeName} api`,
-        pingInterval: PING_MS,
-        maxPingOut: 2,
-        maxReconnectAttempts: -1,
-        reconnectTimeWait: RETRY_MS,
-        ignoreAuthErrorAbort: true,
-        ...(address.token === undefined ? {} : { token: address.token }),
-        ...(address.user === undefined ? {} : { user: address.user, pass: address.pass ?? '' }),
-        ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds) }),
-        ...(address.isTls ? { tls: {} } : {}),
-      });
+      const connection = await connect(clientOptions(door, `${nodeName}/api`));
       if (this.#isStopped) return void (await connection.close());
       this.#connection = connection;
       this.#gauge(1);
-      this.#options.onConnection?.(connection);
       this.#change();
       await this.#changes;
       this.#resolveConnected();
       await this.#watch(connection);
     } catch (error) {
-      context.log.warn('NATS cannot be reached', { servers: address.servers.join(','), error: messageOf(error) });
+      context.log.warn('NATS cannot be reached', { servers: door.servers.join(','), error: messageOf(error) });
     }
     if (this.#isStopped) return;
     this.#gauge(0);
@@ -248,7 +230,7 @@ class Door implements NatsService {
   }
 
   #gauge(value: number): void {
-    this.#options.context.metrics.gauge('carillon_nats_connected', value);
+    this.#options.context.metrics.gauge('carillon_nats_connected', value, { connection: 'api' });
   }
 }
 

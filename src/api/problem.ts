@@ -15,6 +15,7 @@ interface Row {
 
 const TABLE: Readonly<Record<ErrorCode, Row>> = {
   invalid: { status: 400, title: 'The request is not valid' },
+  unauthorized: { status: 401, title: 'A token is needed' },
   'not-found': { status: 404, title: 'Not found' },
   conflict: { status: 409, title: 'In conflict with what is stored' },
   'too-large': { status: 413, title: 'Too large' },

@@ -5,6 +5,7 @@
 export type ErrorCode =
   // The request is at fault.
   | 'invalid'
+  | 'unauthorized'
   | 'not-found'
   | 'conflict'
   | 'too-large'

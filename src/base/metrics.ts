@@ -38,7 +38,9 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   carillon_raft_applied_index: gauge('The highest log index that the state shows.'),
   carillon_raft_proposals_total: counter('Commands that were proposed here, by what became of them.', 'outcome'),
   carillon_invalid_frames_total: counter('Frames between nodes that were dropped unread.', 'reason'),
-  carillon_nats_connected: gauge('1 while the connection to NATS stands, else 0.'),
+  carillon_unsent_frames_total: counter('Frames dropped because NATS was away or did not read.', 'reason'),
+  carillon_oversized_frames_total: counter('Frames larger than NATS carries, dropped.'),
+  carillon_nats_connected: gauge('1 while the connection to NATS stands, else 0.', 'connection'),
 
   carillon_slots: gauge('Slots for executions on this node by state.', 'state'),
   carillon_outbox_entries: gauge('Results that this node holds until a committed entry acknowledges them.'),
@@ -56,5 +58,6 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   carillon_dead_letters_total: counter('Messages that reached nobody.', 'actor'),
 
   carillon_requests_total: counter('Requests of clients by door, operation and status.', 'door', 'operation', 'status'),
+  carillon_http_unauthorized_total: counter('Requests by HTTP that were refused for want of the right token.'),
   carillon_request_seconds: histogram(SLOW, 'How long requests took; runs include their wait.', 'door', 'operation'),
 };

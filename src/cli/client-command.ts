@@ -31,7 +31,7 @@ export function withClientFlags(command: Command): Command {
     .option('--url <url>', `http:// or nats:// address of a server (CARILLON_URL; default ${URL_DEFAULT})`)
     .option('--cluster <name>', `name of the cluster, for nats:// (CARILLON_CLUSTER; default ${CLUSTER_DEFAULT})`)
     .option('--nats-creds <file>', 'credentials file, for nats:// (CARILLON_NATS_CREDS)')
-    .option('--token-file <file>', 'file that holds the token (or CARILLON_TOKEN, the token itself)')
+    .option('--token-file <file>', 'file that holds the token of the API (or CARILLON_TOKEN, the token itself)')
     .option('--json', 'print the answer of the server as it came');
 }
 

@@ -25,7 +25,9 @@ export type ClientOperation =
   | 'busy'
   | 'members'
   | 'leader'
-  | 'health';
+  | 'health'
+  /** By HTTP the text of `/readyz?verbose`, which needs no token; by NATS the same as `health`. */
+  | 'ready';
 
 export interface ClientCall {
   readonly operation: ClientOperation;
@@ -63,6 +65,7 @@ export function accepted(reply: ClientReply): ClientReply {
   if (reply.status < 400) return reply;
   const problem = readProblem(reply.text);
   const lines = [problem.detail ?? `the server answered ${reply.status}`];
+  if (reply.status === 401) lines.push('name the file that holds it with --token-file, or set CARILLON_TOKEN to it');
   const errors = problem.errors ?? [];
   if (errors.length > 1) {
     for (const { field, message, allowed } of errors) lines.push(`  ${field}: ${message}; allowed: ${allowed}`);

@@ -1,46 +1,15 @@
-/** The node's way to NATS: its address and credentials, and the service that answers there. */
-import { readFile } from 'node:fs/promises';
+/** The way of `dev` to NATS: its address and credentials, and the service that answers there. */
 import type { ApiContext } from '../api/call.ts';
-import { isLoopbackHost } from '../api/foreign-pages.ts';
-import { type NatsAddress, parseNatsAddress } from '../api/nats-address.ts';
+import { parseNatsAddress } from '../api/nats-address.ts';
 import type { NatsService } from '../api/nats-service.ts';
-import { CodedError } from '../base/errors.ts';
 import type { Settings } from '../config.ts';
+import type { Secrets } from './secrets.ts';
 
-export interface NatsDoorSettings {
-  readonly address: NatsAddress | null;
-  readonly creds: Uint8Array | null;
-}
-
-/** Read before anything is made, so that a mistake leaves nothing behind. */
-export async function readNatsDoor({ natsUrl, natsCreds, insecureNoAuth }: Settings): Promise<NatsDoorSettings> {
-  let door: NatsDoorSettings;
-  try {
-    door = {
-      address: natsUrl === '' ? null : parseNatsAddress(natsUrl),
-      creds: natsCreds === '' ? null : await readFile(natsCreds),
-    };
-  } catch (error) {
-    const field = error instanceof CodedError ? 'nats-url' : 'nats-creds';
-    throw new CodedError('settings', `${field}: ${(error as Error).message}`, { cause: error });
-  }
-  const { address, creds } = door;
-  const isOpen = address !== null && address.token === undefined && address.user === undefined && creds === null;
-  const remote = isOpen ? address.servers.find((server) => !isLoopbackHost(server.replace(/:[0-9]+$/, ''))) : undefined;
-  if (remote !== undefined && !insecureNoAuth) {
-    throw new CodedError(
-      'settings',
-      `nats-url: ${remote} is not loopback, and whoever reaches it could run jobs here: give a token or user in the URL, ` +
-        'or --nats-creds, or say --insecure-no-auth to allow it',
-    );
-  }
-  return door;
-}
-
+/** `url` counts where the settings name no NATS: of the nats-server that `dev` has started. */
 export async function openNatsDoor(
   settings: Settings,
   context: ApiContext,
-  { address, creds }: NatsDoorSettings,
+  { nats }: Pick<Secrets, 'nats'>,
   url: string,
   version: string,
 ): Promise<NatsService> {
@@ -51,8 +20,7 @@ export async function openNatsDoor(
     cluster: settings.cluster,
     nodeName: settings.nodeName,
     version,
-    address: address ?? parseNatsAddress(url),
-    ...(creds === null ? {} : { creds }),
+    door: nats.servers.length === 0 ? parseNatsAddress(url) : nats,
   });
   // A NATS that is away is no reason not to start: the door opens when it is there.
   service.connected.catch(() => {});

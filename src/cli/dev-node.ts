@@ -1,10 +1,8 @@
 /** Starts the node of `carillon dev` with its doors, and stops it on a signal. */
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { systemTurns } from '../actors/system-turns.ts';
-import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
 import type { NatsService } from '../api/nats-service.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
@@ -16,10 +14,6 @@ import { LoopDelay } from '../base/system-loop-delay.ts';
 import type { Log } from '../base/telemetry.ts';
 import type { Settings } from '../config.ts';
 import { consensusThread } from '../consensus-thread.ts';
-import type { Executor } from '../executors/executor.ts';
-import { FunctionExecutor } from '../executors/function-executor.ts';
-import { HttpExecutor } from '../executors/http-executor.ts';
-import { ShellExecutor } from '../executors/shell-executor.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
 import { type RunningNode, startNode } from '../node.ts';
 import { readMeta } from '../scheduler/state.ts';
@@ -28,9 +22,10 @@ import { openSystemDisk } from '../store/system-disk.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { temporaryDirectory } from './dev-leftovers.ts';
 import { type DevNats, startDevNats } from './dev-nats.ts';
-import { type NatsDoorSettings, openNatsDoor, readNatsDoor } from './dev-nats-door.ts';
+import { openNatsDoor } from './dev-nats-door.ts';
 import { hearStopSignals } from './dev-signals.ts';
-import { NODE_EXIT_CODES } from './node-exit-codes.ts';
+import { apiContext, assertAddressFree, keepFactsFresh, makeExecutors, stopProcessWith } from './node-parts.ts';
+import { readSecrets, type Secrets } from './secrets.ts';
 
 export interface DevNode {
   readonly url: string;
@@ -46,7 +41,6 @@ export interface DevNode {
 
 /** What callers, once the drain is over, have for taking their answers. */
 const GRACE_MS = 1_000;
-const FACTS_MS = 1_000;
 /** Usual are a few hundred milliseconds; a slow disk may take many times as long. */
 const CAN_RUN_TRIES = 500;
 const CAN_RUN_PAUSE_MS = 10;
@@ -59,7 +53,8 @@ export async function startDevNode(
 ): Promise<DevNode> {
   const sinceMs = performance.now();
   const log = createPinoLog({ level: settings.logLevel });
-  const natsDoor = await readNatsDoor(settings);
+  const secrets = await readSecrets(settings);
+  for (const warning of secrets.warnings) log.warn(warning);
   await assertAddressFree(settings.http);
   const stopAsked = hearStopSignals(settings.drainMs, log);
   const temporary = settings.dataDir === '' ? temporaryDirectory('carillon-dev-') : null;
@@ -76,7 +71,7 @@ export async function startDevNode(
   };
   try {
     const isTemporary = temporary !== null;
-    const starting = { settings, version, log, natsDoor, directory, isTemporary, sinceMs, afterHttp };
+    const starting = { settings, version, log, secrets, directory, isTemporary, sinceMs, afterHttp };
     const { close, ...node } = await startOn(disk, startingNats, starting);
     return { ...node, ended: stopAsked.then(close).then(removeTemporary) };
   } catch (error) {
@@ -91,7 +86,7 @@ interface Starting {
   readonly settings: Settings;
   readonly version: string;
   readonly log: Log;
-  readonly natsDoor: NatsDoorSettings;
+  readonly secrets: Secrets;
   readonly directory: string;
   readonly isTemporary: boolean;
   /** When the start began, `performance.now()`. */
@@ -102,18 +97,13 @@ interface Starting {
 type Started = Omit<DevNode, 'ended'> & { readonly close: () => Promise<void> };
 
 async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<Started> {
-  const { settings, version, log, natsDoor, directory, isTemporary, sinceMs } = starting;
+  const { settings, version, log, secrets, directory, isTemporary, sinceMs } = starting;
   const metrics = createPromMetrics({ process: true });
   const loopDelay = new LoopDelay('main');
   const zones = createIntlZones();
   const executors = makeExecutors(settings, log);
-  const onStopProcess = (error: unknown, actor: string) => {
-    const code = error instanceof CodedError ? error.code : 'internal';
-    const message = error instanceof Error ? error.message : String(error);
-    log.error(`${actor} failed, the node stops: ${message}`, { code });
-    process.exit(NODE_EXIT_CODES[code] ?? 1);
-  };
-  const thread = settings.threads > 1 ? consensusThread({ directory, disk, onStopProcess }) : null;
+  const onStopProcess = stopProcessWith(log);
+  const thread = settings.threads > 1 ? consensusThread({ directory, disk, nats: null, onStopProcess }) : null;
   const mainText = () => {
     running?.system.sample();
     loopDelay.sample(metrics);
@@ -154,17 +144,8 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   );
   running = node;
   const backend = node.backend as ServerBackend;
-  const context: ApiContext = {
-    backend,
-    clock: node.system.clock,
-    zones,
-    executors: [...executors.keys()],
-    log,
-    metrics,
-    makeRequestId: randomUUID,
-    waiting: { count: 0, countMax: WAITING_MAX },
-  };
-  const http = createHttpDoor({ context, nodeName: settings.nodeName, version });
+  const context = apiContext({ node, backend, zones, executors, log, metrics });
+  const http = createHttpDoor({ context, nodeName: settings.nodeName, version, apiToken: secrets.apiToken });
   let url: string;
   try {
     url = await http.listen(settings.http);
@@ -183,35 +164,11 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   await starting.afterHttp(url);
   const nats = await startingNats;
   const natsUrl = nats?.url ?? (settings.natsUrl === '' ? null : settings.natsUrl);
-  const service = natsUrl === null ? null : await openNatsDoor(settings, context, natsDoor, natsUrl, version);
-  if (service === null) metrics.gauge('carillon_nats_connected', 0);
+  const service = natsUrl === null ? null : await openNatsDoor(settings, context, secrets, natsUrl, version);
+  if (service === null) metrics.gauge('carillon_nats_connected', 0, { connection: 'api' });
   const startMs = Math.round(performance.now() - sinceMs);
   const parts = { http, service, node, nats, endRefreshing, drainMs: settings.drainMs, log };
   return { url, natsUrl, directory, isTemporary, version, startMs, close: () => close(parts) };
-}
-
-function makeExecutors(settings: Settings, log: Log): ReadonlyMap<string, Executor> {
-  const environment = process.env;
-  const inheritEnvironment = settings.inheritEnv;
-  return new Map<string, Executor>([
-    ['shell', new ShellExecutor({ environment, inheritEnvironment, log })],
-    ['http', new HttpExecutor()],
-    ['function', new FunctionExecutor({ directory: settings.functionsDir, environment, inheritEnvironment, log })],
-  ]);
-}
-
-/** Asked first: a start that fails on its port must not have formed a cluster before. */
-function assertAddressFree({ host, port }: Settings['http']): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return resolve();
-      reject(
-        new CodedError('address-in-use', `${host}:${port} is in use: choose another --http-addr`, { cause: error }),
-      );
-    });
-    server.listen({ host, port }, () => server.close(() => resolve()));
-  });
 }
 
 /** A cluster of one elects itself at once, and knows this life of its node soon after: only then a run finds a node. */
@@ -251,24 +208,4 @@ async function close(parts: {
   await parts.endRefreshing();
   await parts.node.stop();
   await parts.nats?.stop();
-}
-
-/** Ends with the promise that it returns: the state must not be closed under a reading. */
-function keepFactsFresh(
-  backend: ServerBackend,
-  onStopProcess: (error: unknown, actor: string) => void,
-): () => Promise<void> {
-  let reading: Promise<void> | null = null;
-  const timer = setInterval(() => {
-    reading ??= backend.refreshFacts().then(
-      () => {
-        reading = null;
-      },
-      (error: unknown) => onStopProcess(error, 'facts'),
-    );
-  }, FACTS_MS);
-  return async () => {
-    clearInterval(timer);
-    await reading;
-  };
 }

@@ -60,6 +60,7 @@ const ROUTES: Readonly<Record<ClientOperation, (call: ClientCall) => Route>> = {
   members: () => ({ method: 'GET', path: '/v1/members' }),
   leader: () => ({ method: 'GET', path: '/v1/leader' }),
   health: () => ({ method: 'GET', path: '/health' }),
+  ready: () => ({ method: 'GET', path: '/readyz?verbose' }),
 };
 
 function jobPath(call: ClientCall): string {

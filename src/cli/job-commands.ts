@@ -10,7 +10,7 @@ import {
   withClientFlags,
   withSession,
 } from './client-command.ts';
-import { type JobFlags, jobDocument } from './job-file.ts';
+import type { JobFlags } from './job-file.ts';
 import { addHistoryCommands } from './job-history.ts';
 import { addRunCommand } from './job-run.ts';
 import { table, when } from './output.ts';
@@ -67,6 +67,8 @@ Examples:
     async (file: string | undefined, flags: ClientFlags & JobFlags & { runOnCreate?: boolean }) => {
       let body: string;
       try {
+        // The schemas take a while to load, and no other command needs them.
+        const { jobDocument } = await import('./job-file.ts');
         body = jobDocument(file, flags);
       } catch (error) {
         return fail(error);

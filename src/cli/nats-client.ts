@@ -1,7 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { connect, headers as createHeaders, credsAuthenticator } from 'nats';
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  connect,
+  headers as createHeaders,
+  credsAuthenticator,
+} from 'nats';
 import { parseNatsAddress } from '../api/nats-address.ts';
 import { CodedError } from '../base/errors.ts';
+import type { NatsDoor } from '../cluster/nats-door.ts';
 import {
   CALL_TIMEOUT_MS,
   type Client,
@@ -16,18 +23,17 @@ const CONNECT_MS = 5_000;
 
 export async function openNatsClient(options: ClientOptions): Promise<Client> {
   const address = parseNatsAddress(options.url);
-  const token = options.token ?? address.token;
   const connection = await connect({
     servers: [...address.servers],
     name: 'carillon client',
     timeout: CONNECT_MS,
     reconnect: false,
-    ...(token === undefined ? {} : { token }),
-    ...(address.user === undefined ? {} : { user: address.user, pass: address.pass ?? '' }),
-    ...(options.natsCreds === undefined ? {} : { authenticator: credsAuthenticator(options.natsCreds) }),
-    ...(address.isTls ? { tls: {} } : {}),
+    ...credentialsOf(options, address),
+    ...(address.tls === undefined ? {} : { tls: {} }),
   }).catch((cause: unknown) => {
-    throw unreachable(options.url, cause, CONNECT_MS);
+    throw cause instanceof AuthorizationError
+      ? refused(options.url, cause)
+      : unreachable(options.url, cause, CONNECT_MS);
   });
   return {
     url: options.url,
@@ -49,6 +55,26 @@ export async function openNatsClient(options: ClientOptions): Promise<Client> {
   };
 }
 
+/** The token of the API is for HTTP: NATS gets it only where nothing else was given for it. */
+function credentialsOf(
+  { natsCreds, token }: ClientOptions,
+  address: NatsDoor,
+): Pick<ConnectionOptions, 'authenticator' | 'user' | 'pass' | 'token'> {
+  if (natsCreds !== undefined) return { authenticator: credsAuthenticator(natsCreds) };
+  if (address.user !== undefined) return { user: address.user, pass: address.password ?? '' };
+  const own = address.token ?? token;
+  return own === undefined ? {} : { token: own };
+}
+
+function refused(url: string, cause: AuthorizationError): CodedError {
+  return new CodedError(
+    'unauthorized',
+    `NATS at ${withoutSecrets(url)} refuses these credentials (${cause.message}): write them into the address, ` +
+      'nats://user:password@host:4222, or give --nats-creds',
+    { cause },
+  );
+}
+
 const SUBJECTS: Readonly<Record<ClientOperation, string>> = {
   put: 'job.put',
   get: 'job.get',
@@ -64,6 +90,7 @@ const SUBJECTS: Readonly<Record<ClientOperation, string>> = {
   members: 'cluster.members',
   leader: 'cluster.leader',
   health: 'cluster.health',
+  ready: 'cluster.health',
 };
 
 function bodyOf(call: ClientCall): string {

@@ -37,7 +37,8 @@ export interface Addressee {
   readonly key: Uint8Array;
 }
 
-export type EnvelopeRefusal = 'short' | 'version' | 'crc' | 'mac' | 'cluster' | 'addressee' | 'boot';
+/** `channel`: a good frame where it does not belong, say one that was caught and sent anew to another subject. */
+export type EnvelopeRefusal = 'short' | 'version' | 'crc' | 'mac' | 'cluster' | 'channel' | 'addressee' | 'boot';
 
 export type Decoded =
   | { readonly type: 'envelope'; readonly envelope: Envelope }
@@ -72,8 +73,8 @@ export function encodeEnvelope(envelope: Envelope, key: Uint8Array): Uint8Array 
   return frame;
 }
 
-/** Never throws, whatever the bytes are. The body is a view into the frame. */
-export function decodeEnvelope(bytes: Uint8Array, addressee: Addressee): Decoded {
+/** `on` is the channel that it came by. Never throws, whatever the bytes are. The body is a view into the frame. */
+export function decodeEnvelope(bytes: Uint8Array, on: Channel, addressee: Addressee): Decoded {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   // The version decides how the rest is read, so it comes first, even in a frame that is too short for ours.
   if (frame.byteLength > 0 && frame[0] !== VERSION) return refused('version');
@@ -88,6 +89,7 @@ export function decodeEnvelope(bytes: Uint8Array, addressee: Addressee): Decoded
   if (!timingSafeEqual(frame.subarray(macAt, crcAt), macOf(frame.subarray(0, macAt), addressee.key))) {
     return refused('mac');
   }
+  if (channel !== on) return refused('channel');
   const to = readId(frame, TO_AT);
   const toBoot = frame.readUInt32BE(TO_AT + ID_BYTES);
   if (to !== NOBODY && to !== addressee.nodeId) return refused('addressee');
@@ -109,7 +111,7 @@ const VERSION = 1;
 /** None yet. A frame with a flag that we do not know may mean something else than we would read. */
 const FLAGS = 0;
 /** The place of a channel is its number on the wire: only ever append. */
-const CHANNELS: readonly Channel[] = ['raft', 'bulk', 'exec', 'alive', 'leader', 'forward'];
+const CHANNELS: readonly Channel[] = ['raft', 'bulk', 'exec', 'alive', 'leader', 'forward', 'report'];
 const ID_BYTES = 16;
 const CLUSTER_AT = 5;
 const FROM_AT = CLUSTER_AT + ID_BYTES;

@@ -7,11 +7,27 @@ export interface Identity {
   readonly nodeId: string;
   /** Null until the node belongs to a cluster. */
   readonly clusterUuid: string | null;
+  /** nodeIds of the servers that vote, as far as this node was told; null: it was not. */
+  readonly voters: readonly string[] | null;
+  /** What a server without a cluster has promised; null once it belongs to one. */
+  readonly promise: GenesisPromise | null;
   readonly clusterName: string;
   readonly nodeName: string;
   /** 1 at the first start. Durable before anybody hears it, so no two lives of a node share one. */
   readonly boot: number;
 }
+
+/** The word of a server to found one cluster and no other (`formation.ts`). */
+export interface GenesisPromise {
+  readonly clusterUuid: string;
+  /** nodeIds, ascending. */
+  readonly voters: readonly string[];
+  /** The first of the voters. */
+  readonly proposer: string;
+}
+
+/** More voters than anybody needs; what names more is not understood. */
+export const VOTERS_MAX = 31;
 
 /** What identity needs of a data directory; `Disk` of `store/` has it. */
 export interface IdentityFiles {
@@ -41,16 +57,50 @@ export async function openIdentity(files: IdentityFiles, wanted: IdentityWanted)
   return save(files, { ...found, boot: found.boot + 1 });
 }
 
-/** Joins a node to its cluster, once and for all. */
-export function joinCluster(files: IdentityFiles, identity: Identity, clusterUuid: string): Promise<Identity> {
+/**
+ * Joins a node to its cluster, once and for all; called again it notes other voters. Uuid and voters become durable in
+ * one step, and a promise is settled with it.
+ */
+export function joinCluster(
+  files: IdentityFiles,
+  identity: Identity,
+  clusterUuid: string,
+  voters: readonly string[] | null = null,
+): Promise<Identity> {
   assert(isId(clusterUuid), `not a cluster uuid: ${clusterUuid}`);
+  const sorted = voters === null ? null : [...voters].sort();
+  assert(sorted === null || areVoters(sorted), `not voters: ${voters}`);
   const { clusterUuid: current } = identity;
   assert(current === null || current === clusterUuid, `node ${identity.nodeId} already belongs to cluster ${current}`);
-  return save(files, { ...identity, clusterUuid });
+  return save(files, { ...identity, clusterUuid, voters: sorted, promise: null });
+}
+
+/** Makes a promise durable. It must be said to nobody before. */
+export function keepPromise(files: IdentityFiles, identity: Identity, promise: GenesisPromise): Promise<Identity> {
+  assert(isPromise(promise), `not a promise: ${JSON.stringify(promise)}`);
+  assert(identity.clusterUuid === null, `node ${identity.nodeId} already belongs to cluster ${identity.clusterUuid}`);
+  const { promise: current } = identity;
+  // Promises go to lower proposers only: that is what makes an old word as good as a new one (formation-rules.ts).
+  assert(current === null || promise.proposer <= current.proposer, `node ${identity.nodeId} promised to a lower one`);
+  return save(files, { ...identity, promise });
+}
+
+/** Whether a value from a file or a wire is a list of voters: some nodeIds, ascending. */
+export function areVoters(value: unknown): value is readonly string[] {
+  if (!Array.isArray(value) || value.length === 0 || value.length > VOTERS_MAX) return false;
+  return value.every((id, at) => typeof id === 'string' && isId(id) && (at === 0 || value[at - 1] < id));
+}
+
+export function isPromise(value: unknown): value is GenesisPromise {
+  if (typeof value !== 'object' || value === null) return false;
+  const { clusterUuid, voters, proposer } = value as Record<string, unknown>;
+  return typeof clusterUuid === 'string' && isId(clusterUuid) && areVoters(voters) && voters[0] === proposer;
 }
 
 const FILE_NAME = 'node.json';
-const FORMAT = 1;
+/** 2 has `voters` and `promise`. A program that does not know of the promise would break it, hence the number. */
+const FORMAT = 2;
+const FORMAT_MIN = 1;
 const BOOT_MAX = 0xffff_ffff;
 
 async function mint(files: IdentityFiles, { clusterName, nodeName, mint }: IdentityWanted): Promise<Identity> {
@@ -61,19 +111,20 @@ async function mint(files: IdentityFiles, { clusterName, nodeName, mint }: Ident
   }
   const nodeId = mint();
   assert(isId(nodeId), `not a nodeId: ${nodeId}`);
-  return { nodeId, clusterUuid: null, clusterName, nodeName, boot: 1 };
+  return { nodeId, clusterUuid: null, voters: null, promise: null, clusterName, nodeName, boot: 1 };
 }
 
 async function save(files: IdentityFiles, identity: Identity): Promise<Identity> {
-  const { nodeId, clusterUuid, clusterName, nodeName, boot } = identity;
-  const text = JSON.stringify({ format: FORMAT, nodeId, clusterUuid, clusterName, nodeName, boot }, null, 2);
+  const { nodeId, clusterUuid, voters, promise, clusterName, nodeName, boot } = identity;
+  const fields = { format: FORMAT, nodeId, clusterUuid, voters, promise, clusterName, nodeName, boot };
+  const text = JSON.stringify(fields, null, 2);
   await files.replaceFile(FILE_NAME, new TextEncoder().encode(`${text}\n`));
   return identity;
 }
 
 function parse(content: Uint8Array, label: string): Identity {
   const fields = parseObject(content);
-  const { format, nodeId, clusterUuid, clusterName, nodeName, boot } = fields ?? {};
+  const { format, nodeId, clusterUuid, voters = null, promise = null, clusterName, nodeName, boot } = fields ?? {};
   if (typeof format === 'number' && format > FORMAT) {
     throw new CodedError(
       'newer-directory',
@@ -83,17 +134,20 @@ function parse(content: Uint8Array, label: string): Identity {
   const isUuid = clusterUuid === null || (typeof clusterUuid === 'string' && isId(clusterUuid));
   const isBoot = typeof boot === 'number' && Number.isInteger(boot) && boot >= 1 && boot <= BOOT_MAX;
   if (
-    format !== FORMAT ||
+    typeof format !== 'number' ||
+    format < FORMAT_MIN ||
     typeof nodeId !== 'string' ||
     !isId(nodeId) ||
     !isUuid ||
+    !(voters === null || areVoters(voters)) ||
+    !(promise === null || isPromise(promise)) ||
     typeof clusterName !== 'string' ||
     typeof nodeName !== 'string' ||
     !isBoot
   ) {
     throw unusable(`${label}/${FILE_NAME} is not understood`, 'Restore it from a backup');
   }
-  return { nodeId, clusterUuid, clusterName, nodeName, boot };
+  return { nodeId, clusterUuid, voters, promise, clusterName, nodeName, boot };
 }
 
 function parseObject(content: Uint8Array): Record<string, unknown> | undefined {

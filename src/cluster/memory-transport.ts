@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert';
 import type { Clock } from '../base/time.ts';
-import { type Addressee, decodeEnvelope, type EnvelopeRefusal, encodeEnvelope, NOBODY } from './envelope.ts';
-import type { Arrival, Channel, Transport } from './transport.ts';
+import { type EnvelopeRefusal, NOBODY } from './envelope.ts';
+import type { Hall } from './hall.ts';
+import { Endpoint } from './memory-endpoint.ts';
+import { MemoryHall } from './memory-hall.ts';
+import type { Channel, Transport } from './transport.ts';
 
 /** A frame on its way, for whoever judges it. */
 export interface Passage {
@@ -19,10 +22,12 @@ export interface MemoryNetworkOptions {
   readonly key?: Uint8Array;
   /** One delay in ms per copy that arrives: none drops the frame, two double it. Default: one at once. */
   readonly judge?: (passage: Passage) => readonly number[];
+  /** Larger frames are dropped. Default 1 MiB, as in NATS. */
+  readonly frameBytesMax?: number;
 }
 
 export interface AttachOptions {
-  /** Servers hear `alive`; agents do not. Default true. */
+  /** Servers hear every channel; agents only `exec` and `leader`. Default true. */
   readonly isServer?: boolean;
   /** Instead of the network's. */
   readonly cluster?: string;
@@ -33,59 +38,86 @@ export interface AttachOptions {
 export interface NetworkCounts {
   sent: number;
   arrived: number;
-  /** By a verdict, a cut, or because nobody was there. */
+  /** By a verdict, a cut, because nobody was there or the network was down. */
   lost: number;
+  oversized: number;
   readonly refused: Record<EnvelopeRefusal, number>;
 }
 
 /**
  * A network in memory: whole envelopes between nodes in one thread, in an order that only clock and verdicts decide.
- * What a node sends to itself always arrives, as on a loopback device; broadcasts reach their sender too.
+ * What a node sends to itself always arrives, as on a loopback device; broadcasts and words reach their sender too.
  */
 export class MemoryNetwork {
   readonly counts: NetworkCounts = {
     sent: 0,
     arrived: 0,
     lost: 0,
-    refused: { short: 0, version: 0, crc: 0, mac: 0, cluster: 0, addressee: 0, boot: 0 },
+    oversized: 0,
+    refused: { short: 0, version: 0, crc: 0, mac: 0, cluster: 0, channel: 0, addressee: 0, boot: 0 },
   };
   readonly #clock: Clock;
   readonly #cluster: string;
   readonly #key: Uint8Array;
   readonly #judge: (passage: Passage) => readonly number[];
+  readonly #frameBytesMax: number;
   readonly #endpoints = new Map<string, Endpoint>();
+  readonly #halls = new Map<string, MemoryHall>();
   /** Cuts by sender: which receivers it does not reach. */
   readonly #cuts = new Map<string, Set<string>>();
+  #isDown = false;
+  /** How often it went down: what was on its way then is lost. */
+  #downs = 0;
 
-  constructor({ clock, cluster = NOBODY, key = NO_KEY, judge = atOnce }: MemoryNetworkOptions) {
+  constructor(options: MemoryNetworkOptions) {
+    const { clock, cluster = NOBODY, key = NO_KEY, judge = atOnce, frameBytesMax = FRAME_BYTES_MAX } = options;
     this.#clock = clock;
     this.#cluster = cluster;
     this.#key = key;
     this.#judge = judge;
+    this.#frameBytesMax = frameBytesMax;
   }
 
   /** Connects a life of a node. Its former life must be detached. */
   attach(nodeId: string, boot: number, options: AttachOptions = {}): Transport {
     assert(!this.#endpoints.has(nodeId), `node ${nodeId} is attached already`);
     const { isServer = true, cluster = this.#cluster, key = this.#key } = options;
-    const endpoint = new Endpoint(
-      { nodeId, boot, cluster, key },
+    const endpoint = new Endpoint({ nodeId, boot, cluster, key }, isServer, {
+      send: (frame, to, channel) => this.#send(endpoint, frame, to, channel),
+      broadcast: (frame, channel) => {
+        for (const to of this.#endpoints.keys()) this.#send(endpoint, frame, to, channel);
+      },
+      leave: () => {
+        if (this.#endpoints.get(nodeId) === endpoint) this.#endpoints.delete(nodeId);
+      },
+    });
+    this.#endpoints.set(nodeId, endpoint);
+    return endpoint;
+  }
+
+  /** Lets a life of a node into the hall of this network. */
+  enterHall(nodeId: string, boot: number, { key = this.#key }: Pick<AttachOptions, 'key'> = {}): Hall {
+    assert(!this.#halls.has(nodeId), `node ${nodeId} is in the hall already`);
+    const hall = new MemoryHall(
+      { nodeId, boot, key },
       {
-        isServer,
-        send: (frame, to, channel) => this.#send(endpoint, frame, to, channel),
-        receivers: (channel) => this.#receivers(channel),
-        detach: () => {
-          if (this.#endpoints.get(nodeId) === endpoint) this.#endpoints.delete(nodeId);
+        say: (frame) => {
+          for (const to of this.#halls.keys()) this.#send(hall, frame, to, 'alive');
+        },
+        isUp: () => !this.#isDown,
+        leave: () => {
+          if (this.#halls.get(nodeId) === hall) this.#halls.delete(nodeId);
         },
       },
     );
-    this.#endpoints.set(nodeId, endpoint);
-    return endpoint;
+    this.#halls.set(nodeId, hall);
+    return hall;
   }
 
   /** The node has crashed or left: what is on its way to it is lost, and it sends no more. */
   detach(nodeId: string): void {
     this.#endpoints.get(nodeId)?.leave();
+    this.#halls.get(nodeId)?.leave();
   }
 
   /** From now on nothing gets from one to the other, what is on its way included. One direction only. */
@@ -110,32 +142,60 @@ export class MemoryNetwork {
     this.#cuts.clear();
   }
 
-  #receivers(channel: Channel): string[] {
-    const nodeIds: string[] = [];
-    for (const [nodeId, endpoint] of this.#endpoints) {
-      if (channel !== 'alive' || endpoint.isServer) nodeIds.push(nodeId);
-    }
-    return nodeIds;
+  /** As when NATS is killed: everything is lost, what is on its way too, until `comeUp`. */
+  goDown(): void {
+    this.#isDown = true;
+    this.#downs += 1;
   }
 
-  #send(sender: Endpoint, frame: Uint8Array, to: string, channel: Channel): void {
+  comeUp(): void {
+    this.#isDown = false;
+  }
+
+  /** Bytes that a stranger, or somebody who caught a frame, puts on the network. `NOBODY`: to all who listen. */
+  inject(channel: Channel, to: string, frame: Uint8Array): void {
+    const receivers = to !== NOBODY ? [to] : [...(channel === 'alive' ? this.#halls : this.#endpoints).keys()];
+    for (const receiver of receivers) this.#send(STRANGER, frame, receiver, channel);
+  }
+
+  #send(sender: Sender, frame: Uint8Array, to: string, channel: Channel): void {
     const from = sender.nodeId;
     this.counts.sent += 1;
-    const passage: Passage = { from, to, channel, sizeBytes: frame.byteLength };
-    const delaysMs = from === to ? AT_ONCE : this.#isCut(from, to) ? [] : this.#judge(passage);
-    if (delaysMs.length === 0) this.counts.lost += 1;
-    for (const delayMs of delaysMs) this.#clock.after(delayMs, () => this.#arrive(from, to, frame));
-  }
-
-  #arrive(from: string, to: string, frame: Uint8Array): void {
-    const receiver = this.#endpoints.get(to);
-    if (receiver === undefined || this.#isCut(from, to)) {
-      this.counts.lost += 1;
+    if (frame.byteLength > this.#frameBytesMax) {
+      this.counts.oversized += 1;
       return;
     }
-    const refusal = receiver.arrive(frame);
+    const passage: Passage = { from, to, channel, sizeBytes: frame.byteLength };
+    const isLost = this.#isDown || this.#isCut(from, to);
+    const delaysMs = isLost ? [] : from === to ? AT_ONCE : this.#judge(passage);
+    if (delaysMs.length === 0) this.counts.lost += 1;
+    const downs = this.#downs;
+    for (const delayMs of delaysMs) {
+      this.#clock.after(delayMs, () => {
+        if (downs === this.#downs && !this.#isCut(from, to)) this.#arrive(sender, frame, to, channel);
+        else this.counts.lost += 1;
+      });
+    }
+  }
+
+  #arrive(sender: Sender, frame: Uint8Array, to: string, channel: Channel): void {
+    const receiver = channel === 'alive' ? this.#halls.get(to) : this.#endpoints.get(to);
+    if (receiver === undefined || !receiver.hears(channel)) {
+      this.counts.lost += 1;
+      if (channel === 'raft') this.#hint(sender, to);
+      return;
+    }
+    const refusal = receiver.arrive(frame, channel);
     if (refusal === undefined) this.counts.arrived += 1;
     else this.counts.refused[refusal] += 1;
+  }
+
+  #hint(sender: Sender, to: string): void {
+    if (sender.wantsHints !== true) return;
+    const downs = this.#downs;
+    this.#clock.after(HINT_MS, () => {
+      if (downs === this.#downs) sender.hint?.(to);
+    });
   }
 
   #isCut(from: string, to: string): boolean {
@@ -143,77 +203,17 @@ export class MemoryNetwork {
   }
 }
 
-interface EndpointNetwork {
-  readonly isServer: boolean;
-  readonly send: (frame: Uint8Array, to: string, channel: Channel) => void;
-  readonly receivers: (channel: Channel) => string[];
-  readonly detach: () => void;
+interface Sender {
+  readonly nodeId: string;
+  readonly wantsHints?: boolean;
+  hint?(nodeId: string): void;
 }
 
-class Endpoint implements Transport {
-  readonly isServer: boolean;
-  readonly #self: Addressee;
-  readonly #network: EndpointNetwork;
-  /**
-   * The boot last heard of each peer: what is meant for that life must not reach the next. Before a peer was heard,
-   * frames go to whichever life it is in. As many entries as the network has nodes.
-   */
-  readonly #peerBoots = new Map<string, number>();
-  #listener: ((arrival: Arrival) => void) | undefined;
-  #isAttached = true;
-
-  constructor(self: Addressee, network: EndpointNetwork) {
-    this.isServer = network.isServer;
-    this.#self = self;
-    this.#network = network;
-  }
-
-  get nodeId(): string {
-    return this.#self.nodeId;
-  }
-
-  send(to: string, channel: Channel, body: Uint8Array): void {
-    if (!this.#isAttached) return;
-    this.#network.send(this.#envelope(to, this.#peerBoots.get(to) ?? 0, channel, body), to, channel);
-  }
-
-  broadcast(channel: 'alive' | 'leader', body: Uint8Array): void {
-    if (!this.#isAttached) return;
-    const frame = this.#envelope(NOBODY, 0, channel, body);
-    for (const to of this.#network.receivers(channel)) this.#network.send(frame, to, channel);
-  }
-
-  onArrival(listener: (arrival: Arrival) => void): void {
-    assert(this.#listener === undefined, 'a transport has one listener');
-    this.#listener = listener;
-  }
-
-  close(): Promise<void> {
-    this.leave();
-    return Promise.resolve();
-  }
-
-  leave(): void {
-    this.#isAttached = false;
-    this.#network.detach();
-  }
-
-  arrive(frame: Uint8Array): EnvelopeRefusal | undefined {
-    const decoded = decodeEnvelope(frame, this.#self);
-    if (decoded.type === 'refused') return decoded.reason;
-    const { channel, from, fromBoot, body } = decoded.envelope;
-    if (fromBoot > (this.#peerBoots.get(from) ?? 0)) this.#peerBoots.set(from, fromBoot);
-    this.#listener?.({ channel, from, fromBoot, body });
-    return undefined;
-  }
-
-  #envelope(to: string, toBoot: number, channel: Channel, body: Uint8Array): Uint8Array {
-    const { cluster, nodeId: from, boot: fromBoot, key } = this.#self;
-    return encodeEnvelope({ channel, group: 0, cluster, from, fromBoot, to, toBoot, body }, key);
-  }
-}
-
+const STRANGER: Sender = { nodeId: NOBODY };
 const NO_KEY = new Uint8Array(0);
+const FRAME_BYTES_MAX = 1024 * 1024;
+/** How long the word takes that nobody listened: one more way through NATS. */
+const HINT_MS = 1;
 const AT_ONCE: readonly number[] = [0];
 
 function atOnce(): readonly number[] {

@@ -1,9 +1,12 @@
 /**
  * The transport port: frames between nodes, with no promise at all (lost, doubled, late, reordered). What must arrive
- * is repeated by those who need it. Twins: `memory-transport.ts` here; NATS comes with the cluster issue. Frames are
- * whole envelopes (`envelope.ts`); a frame that is not addressed to this node's boot never reaches the listener.
+ * is repeated by those who need it. Twins: `memory-transport.ts`, `nats-transport.ts`. Frames are whole envelopes
+ * (`envelope.ts`); a frame that is not addressed to this node's boot never reaches the listener.
+ *
+ * `raft` agreement · `bulk` snapshots · `exec` orders to a node's executor, output chunks to a server · `report` what
+ * nodes tell the leader · `forward` calls handed on between servers · `leader` the beacon · `alive` see `hall.ts`.
  */
-export type Channel = 'raft' | 'bulk' | 'exec' | 'alive' | 'leader' | 'forward';
+export type Channel = 'raft' | 'bulk' | 'exec' | 'alive' | 'leader' | 'forward' | 'report';
 
 export interface Arrival {
   readonly channel: Channel;
@@ -16,9 +19,14 @@ export interface Arrival {
 export interface Transport {
   /** Sends to one node, by nodeId. Nothing is buffered while the transport is down: the frame is dropped. */
   send(to: string, channel: Channel, body: Uint8Array): void;
-  /** Sends to every node that listens (servers for `alive`, all for `leader`). */
-  broadcast(channel: 'alive' | 'leader', body: Uint8Array): void;
+  /** Sends to every node of the cluster that listens, the sender too. */
+  broadcast(channel: 'leader', body: Uint8Array): void;
   /** One listener for all channels. */
   onArrival(listener: (arrival: Arrival) => void): void;
+  /**
+   * One listener for hints that nobody listens any more where a frame was sent: its process is probably dead. Never a
+   * proof, may come late or not at all, and only after a frame on `raft`.
+   */
+  onUnreachable(listener: (nodeId: string) => void): void;
   close(): Promise<void>;
 }

@@ -4,7 +4,7 @@ import type { Actor, ActorContext, ActorRef, AskOutcome } from '../actors/actor.
 import { CodedError } from '../base/errors.ts';
 import type { ExecuteItem, FromNode, ToNode } from '../executors/protocol.ts';
 import type { Finish } from '../jobs/finish.ts';
-import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
+import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import { type Command, encodeCommand } from '../scheduler/command.ts';
 import type { StateEvent } from '../scheduler/event.ts';
 import { keys, type NodeRow, type OpenRow } from '../scheduler/rows.ts';
@@ -25,13 +25,13 @@ export type DispatcherMessage =
   | {
       readonly type: 'proposed';
       readonly finishes: readonly string[];
-      readonly outcome: AskOutcome<ProposeAnswer | RaftStatus>;
+      readonly outcome: AskOutcome<RaftAnswer>;
     };
 
 export interface DispatcherOptions {
   readonly node: string;
   readonly state: State;
-  readonly raft: ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
+  readonly raft: ActorRef<RaftRequest, RaftAnswer>;
   readonly scheduler: ActorRef<Extract<SchedulerMessage, { readonly type: 'liveness' | 'freed' }>, unknown>;
   /** May get lost. */
   readonly toNode: (node: string, message: ToNode) => void;

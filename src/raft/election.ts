@@ -11,10 +11,14 @@ import type { Message, VoteAnswer, VoteRequest } from './types.ts';
 
 /** The election timeout has passed, or someone asked for an election. Gives whether it began. */
 export function startElection(state: RaftState): boolean {
-  if (state.role === 'leader' || !state.isVoter || state.isInstalling) return false;
-  if (state.log.unstable.snapshot !== null) return false;
-  campaign(state, true);
+  if (!canStand(state)) return false;
+  campaign(state, 'pre-vote');
   return true;
+}
+
+/** The leader of this term wants this node to follow it: no need to ask first, nobody is disturbed (thesis §3.10). */
+export function startTransferElection(state: RaftState): void {
+  if (canStand(state)) campaign(state, 'transfer');
 }
 
 export function handleVoteRequest(state: RaftState, message: VoteRequest): void {
@@ -44,16 +48,17 @@ export function handleVoteAnswer(state: RaftState, message: VoteAnswer): void {
   const result = tally(state);
   if (result === 'lost') state.becomeFollower(state.term, null);
   if (result !== 'won') return;
-  if (message.isPreVote) campaign(state, false);
+  if (message.isPreVote) campaign(state, 'vote');
   else becomeLeader(state);
 }
 
-/** Has this node heard a leader so recently that a vote for another would only disturb? (thesis §4.2.3) */
-export function isWithinLease(state: RaftState): boolean {
-  return state.leader !== null && state.electionElapsed < state.limits.electionTicks;
+function canStand(state: RaftState): boolean {
+  if (state.role === 'leader' || !state.isVoter || state.isInstalling) return false;
+  return state.log.unstable.snapshot === null;
 }
 
-function campaign(state: RaftState, isPreVote: boolean): void {
+function campaign(state: RaftState, kind: 'pre-vote' | 'vote' | 'transfer'): void {
+  const isPreVote = kind === 'pre-vote';
   if (isPreVote) state.becomePreCandidate();
   else state.becomeCandidate();
   const { id: from, log } = state;
@@ -63,7 +68,8 @@ function campaign(state: RaftState, isPreVote: boolean): void {
     if (to === from) {
       state.sendAfterAppend({ type: 'vote-answer', from, to, term, isPreVote, isGranted: true });
     } else {
-      state.send({ type: 'vote-request', from, to, term, isPreVote, last: log.last });
+      const request = { type: 'vote-request', from, to, term, isPreVote, last: log.last } as const;
+      state.send(kind === 'transfer' ? { ...request, isTransfer: true } : request);
     }
   }
 }

@@ -1,11 +1,11 @@
 import type { Reply } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
-import type { ProposeAnswer, RaftStatus } from './raft-protocol.ts';
+import type { ProposeAnswer } from './raft-protocol.ts';
 import { ENTRY_OVERHEAD_BYTES } from './types.ts';
 
 export interface Proposal {
   readonly data: Uint8Array;
-  readonly reply: Reply<ProposeAnswer | RaftStatus>;
+  readonly reply: Reply<ProposeAnswer>;
 }
 
 /**

@@ -12,11 +12,21 @@ import type { Timer } from '../base/time.ts';
 import type { LogStore } from './log-store.ts';
 import { ProposalQueue } from './proposals.ts';
 import { Raft } from './raft.ts';
-import type { ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role, SnapshotPort } from './raft-protocol.ts';
+import type {
+  ProposeAnswer,
+  RaftAnswer,
+  RaftEvent,
+  RaftRequest,
+  RaftStatus,
+  Role,
+  SnapshotPort,
+} from './raft-protocol.ts';
 import { SnapshotReceiver } from './snapshot-receiver.ts';
-import { SnapshotSender } from './snapshot-sender.ts';
+import { SnapshotSenders } from './snapshot-senders.ts';
 import { DEFAULT_LIMITS, type RaftLimits } from './state.ts';
-import { type AppendWork, entryBytes, type LogEntry, type LogPoint, type Message, type ReadWork } from './types.ts';
+import { TransferAsks } from './transfer-asks.ts';
+import type { AppendWork, LogEntry, LogPoint, Message, ReadWork } from './types.ts';
+import { Unapplied } from './unapplied.ts';
 import { decodeMessage, decodeTransfer, encodeMessage } from './wire.ts';
 
 export interface RaftActorOptions {
@@ -48,24 +58,24 @@ export type RaftMessage =
   /** Something that a port has finished waits in the actor. */
   | { readonly type: 'wake' };
 
-type Answer = ProposeAnswer | RaftStatus;
+type RefusalCode = Extract<ProposeAnswer, { readonly type: 'refused' }>['code'];
 
 export function createRaftActor(
   options: RaftActorOptions,
-): (context: ActorContext<RaftMessage, Answer>) => Actor<RaftMessage, Answer> {
+): (context: ActorContext<RaftMessage, RaftAnswer>) => Actor<RaftMessage, RaftAnswer> {
   return (context) => new RaftActor(options, context);
 }
 
-class RaftActor implements Actor<RaftMessage, Answer> {
+class RaftActor implements Actor<RaftMessage, RaftAnswer> {
   readonly #options: RaftActorOptions;
-  readonly #context: ActorContext<RaftMessage, Answer>;
+  readonly #context: ActorContext<RaftMessage, RaftAnswer>;
   readonly #raft: Raft;
   readonly #store: LogStore;
   readonly #limits: RaftLimits;
   readonly #tickMs: number;
   readonly #proposals: ProposalQueue;
   readonly #receiver: SnapshotReceiver;
-  readonly #senders = new Map<string, SnapshotSender>();
+  readonly #senders: SnapshotSenders;
   /** What ports have finished. Kept here, so that a full mailbox delays it but cannot lose it. */
   #finished: (() => void)[] = [];
   #isWriting = false;
@@ -74,14 +84,11 @@ class RaftActor implements Actor<RaftMessage, Answer> {
   #isStopped = false;
   #lastTickMs: number;
   #timer: Timer | null = null;
-  #transfers = 0;
-  /** Handed on and not applied: bounded, so that a slow state machine slows agreement instead of filling memory. */
-  #unapplied: { readonly index: number; readonly count: number; readonly bytes: number }[] = [];
-  #unappliedCount = 0;
-  #unappliedBytes = 0;
+  readonly #unapplied = new Unapplied();
+  readonly #transferAsks = new TransferAsks();
   #announced: { role: Role; term: number; leader: string | null; isReady: boolean } | null = null;
 
-  constructor(options: RaftActorOptions, context: ActorContext<RaftMessage, Answer>) {
+  constructor(options: RaftActorOptions, context: ActorContext<RaftMessage, RaftAnswer>) {
     const { nodeId, voters, logStore, appliedIndex } = options;
     if (!voters.includes(nodeId)) throw new CodedError('settings', `raft: node ${nodeId} is not among its voters`);
     this.#options = options;
@@ -100,6 +107,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
       limits: this.#limits,
     });
     this.#receiver = this.#makeReceiver();
+    this.#senders = this.#makeSenders();
     this.#lastTickMs = context.clock.monotonic();
     // A lone voter need not wait whether somebody else leads.
     if (voters.length === 1) this.#raft.campaign();
@@ -107,7 +115,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
     this.#scheduleFlush();
   }
 
-  receive(message: RaftMessage, reply: Reply<Answer>): void {
+  receive(message: RaftMessage, reply: Reply<RaftAnswer>): void {
     this.#runFinished();
     // The timer's own message may have met a full mailbox.
     if (this.#context.clock.monotonic() - this.#lastTickMs >= 2 * this.#tickMs) this.#tick();
@@ -127,6 +135,13 @@ class RaftActor implements Actor<RaftMessage, Answer> {
       case 'status':
         reply(this.#status());
         return;
+      case 'unreachable':
+        this.#raft.unreachable(message.node);
+        this.#scheduleFlush();
+        return;
+      case 'transfer':
+        this.#transfer(reply);
+        return;
       case 'tick':
         this.#tick();
         return;
@@ -142,14 +157,16 @@ class RaftActor implements Actor<RaftMessage, Answer> {
 
   stop(): void {
     this.#isStopped = true;
-    this.#closeSenders();
+    this.#senders.closeAll();
     this.#receiver.close();
     for (const { reply } of this.#proposals.takeAll()) reply({ type: 'refused', code: 'no-leader', leader: null });
+    this.#transferAsks.end(null);
   }
 
-  #propose(data: Uint8Array, isInternal: boolean, reply: Reply<Answer>): void {
+  #propose(data: Uint8Array, isInternal: boolean, reply: Reply<RaftAnswer>): void {
     const { role, leader, uncommittedBytes } = this.#raft.state;
     if (role !== 'leader') this.#refuse(reply, leader === null ? 'no-leader' : 'not-leader', leader);
+    else if (this.#raft.isTransferring) this.#refuse(reply, 'no-leader', null);
     else if (data.length > this.#limits.appendBytesMax) this.#refuse(reply, 'too-large', leader);
     else if (!this.#proposals.hasRoom(data, isInternal, uncommittedBytes)) this.#refuse(reply, 'overloaded', leader);
     else {
@@ -158,13 +175,23 @@ class RaftActor implements Actor<RaftMessage, Answer> {
     }
   }
 
-  #refuse(
-    reply: Reply<Answer>,
-    code: 'no-leader' | 'not-leader' | 'overloaded' | 'too-large',
-    leader: string | null,
-  ): void {
+  #refuse(reply: Reply<ProposeAnswer>, code: RefusalCode, leader: string | null): void {
     this.#options.metrics.count('carillon_raft_proposals_total', { outcome: code });
     reply({ type: 'refused', code, leader });
+  }
+
+  /** What was proposed before it goes first, and with it what it lacks to the follower that takes over. */
+  #transfer(reply: Reply<RaftAnswer>): void {
+    this.#appendProposals();
+    const isPending = this.#raft.transfer();
+    const { leader, role } = this.#raft.state;
+    if (!isPending) {
+      reply({ type: 'transferred', leader: role === 'leader' ? null : leader });
+      return;
+    }
+    this.#options.log.info('raft: leadership is handed over', { to: this.#raft.state.transfer?.target ?? null });
+    this.#transferAsks.add(reply, this.#context.clock.monotonic() + this.#limits.electionTicks * this.#tickMs);
+    this.#scheduleFlush();
   }
 
   #takeFrame(from: string, channel: 'raft' | 'bulk', body: Uint8Array): void {
@@ -181,7 +208,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
       return;
     }
     const transfer = decodeTransfer(body);
-    if (transfer?.type === 'snapshot-answer') this.#senders.get(from)?.answer(transfer);
+    if (transfer?.type === 'snapshot-answer') this.#senders.answer(from, transfer);
     // A snapshot is only taken from the leader that this node follows. Others repeat theirs until it does.
     else if (transfer?.term === state.term && state.leader === from) this.#receiver.take(from, transfer);
     this.#scheduleFlush();
@@ -190,13 +217,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
   #applied(index: number): void {
     this.#raft.applied(index);
     this.#options.metrics.gauge('carillon_raft_applied_index', index);
-    let first = this.#unapplied[0];
-    while (first !== undefined && first.index <= index) {
-      this.#unappliedCount -= first.count;
-      this.#unappliedBytes -= first.bytes;
-      this.#unapplied.shift();
-      first = this.#unapplied[0];
-    }
+    this.#unapplied.appliedTo(index);
     if (this.#raft.state.log.handedOn < this.#raft.state.log.handOnEnd - 1) this.#scheduleFlush();
   }
 
@@ -227,9 +248,17 @@ class RaftActor implements Actor<RaftMessage, Answer> {
     this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * this.#tickMs;
     for (let tick = 0; tick < ticks; tick += 1) {
       this.#raft.tick();
-      for (const sender of [...this.#senders.values()]) sender.tick();
+      this.#senders.tick();
     }
+    this.#probeLeader();
     this.#flush();
+  }
+
+  /** Followers only answer. So that the transport notices a leader's death, something is sent to one that is silent. */
+  #probeLeader(): void {
+    const { silentLeader: to } = this.#raft;
+    const { id: from, term } = this.#raft.state;
+    if (to !== null) this.#send({ type: 'probe', from, to, term });
   }
 
   #armTick(): void {
@@ -273,8 +302,8 @@ class RaftActor implements Actor<RaftMessage, Answer> {
     for (let isDone = false; !isDone; ) {
       const ready = this.#raft.ready({
         append: !this.#isWriting,
-        committedBytes: UNAPPLIED_BYTES_MAX - this.#unappliedBytes,
-        committedEntries: UNAPPLIED_ENTRIES_MAX - this.#unappliedCount,
+        committedBytes: this.#unapplied.roomBytes,
+        committedEntries: this.#unapplied.roomEntries,
       });
       for (const message of ready.messages) this.#send(message);
       for (const work of ready.reads) this.#read(work);
@@ -329,11 +358,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
   }
 
   #handOn(entries: readonly LogEntry[]): void {
-    const last = entries[entries.length - 1] as LogEntry;
-    const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-    this.#unapplied.push({ index: last.index, count: entries.length, bytes });
-    this.#unappliedCount += entries.length;
-    this.#unappliedBytes += bytes;
+    this.#unapplied.add(entries);
     this.#options.listener.send({ type: 'committed', entries });
     this.#options.metrics.gauge('carillon_raft_commit_index', this.#raft.state.log.committed);
   }
@@ -345,12 +370,17 @@ class RaftActor implements Actor<RaftMessage, Answer> {
 
   #announce(): void {
     const { term, leader, termStart, log } = this.#raft.state;
+    const { isTransferring } = this.#raft;
     const role = this.#role;
+    this.#transferAsks.settle(
+      { leader, isLeading: role === 'leader', isTransferring },
+      this.#context.clock.monotonic(),
+    );
     const isReady = role === 'leader' && log.handedOn >= termStart;
     const last = this.#announced;
     if (last?.role === role && last.term === term && last.leader === leader && last.isReady === isReady) return;
     if (last === null || last.role !== role || last.term !== term) {
-      if (role !== 'leader') this.#closeSenders();
+      if (role !== 'leader') this.#senders.closeAll();
       this.#options.log.info(`raft: ${role}`, { term, leader });
     }
     this.#announced = { role, term, leader, isReady };
@@ -383,35 +413,27 @@ class RaftActor implements Actor<RaftMessage, Answer> {
   }
 
   #sendSnapshot(peer: string): void {
-    this.#senders.get(peer)?.close();
-    this.#transfers += 1;
     const { term } = this.#raft.state;
     this.#options.log.info('raft: a follower is too far behind, sending it the state', { node: peer, term });
-    const sender = new SnapshotSender({
-      term,
-      // Unique among the transfers of a term, across restarts too: a term has one leader, and a restart ends it.
-      transfer: this.#transfers,
+    this.#senders.start(peer, term);
+  }
+
+  #makeSenders(): SnapshotSenders {
+    return new SnapshotSenders({
       port: this.#options.snapshotPort,
-      send: (body) => this.#options.send(peer, 'bulk', body),
-      pointOf: (index, entryTerm) => this.#pointOf(index, entryTerm),
+      send: (peer, body) => this.#options.send(peer, 'bulk', body),
+      pointOf: (index, term) => this.#pointOf(index, term),
       later: (run) => this.#later(run),
-      onEnd: (index, isDone) => {
-        this.#senders.delete(peer);
+      onEnd: (peer, index, isDone) => {
         this.#raft.snapshotSent(peer, index, isDone);
         this.#scheduleFlush();
       },
     });
-    this.#senders.set(peer, sender);
   }
 
   #pointOf(index: number, term: number): LogPoint | null {
     const { log } = this.#raft.state;
     return log.matches({ index, term }) ? log.point(index) : null;
-  }
-
-  #closeSenders(): void {
-    for (const sender of this.#senders.values()) sender.close();
-    this.#senders.clear();
   }
 
   #makeReceiver(): SnapshotReceiver {
@@ -446,9 +468,7 @@ class RaftActor implements Actor<RaftMessage, Answer> {
 
   #installed(point: LogPoint): void {
     this.#raft.restored(point);
-    this.#unapplied = [];
-    this.#unappliedCount = 0;
-    this.#unappliedBytes = 0;
+    this.#unapplied.clear();
     this.#options.log.info('raft: the state was replaced by the leader’s', { term: point.term, index: point.index });
     this.#options.listener.send({ type: 'installed', index: point.index, term: point.term });
     this.#scheduleFlush();
@@ -472,7 +492,5 @@ class RaftActor implements Actor<RaftMessage, Answer> {
 }
 
 const CATCH_UP_TICKS_MAX = 2;
-const UNAPPLIED_ENTRIES_MAX = 4_096;
-const UNAPPLIED_BYTES_MAX = 8 * 1024 * 1024;
 const KEEP_ENTRIES = 8_192;
 const LOG_BYTES_MAX = 128 * 1024 * 1024;

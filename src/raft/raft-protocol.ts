@@ -19,7 +19,7 @@ export interface Entry {
 
 export type Role = 'follower' | 'candidate' | 'leader';
 
-/** To the raft actor. `propose` is asked, the others are sent. */
+/** To the raft actor. `propose`, `status` and `transfer` are asked, the others are sent. */
 export type RaftRequest =
   | { readonly type: 'propose'; readonly data: Uint8Array; readonly class: 'client' | 'internal' }
   /** A frame from another server's raft actor, as it came through the transport. */
@@ -27,7 +27,20 @@ export type RaftRequest =
   /** The state machine has applied and durably stored everything up to here: the log may be compacted below it. */
   | { readonly type: 'stored'; readonly index: number }
   | { readonly type: 'applied'; readonly index: number }
-  | { readonly type: 'status' };
+  | { readonly type: 'status' }
+  /** A hint of the transport: nobody listens for this server any more. Sooner an election at most, never a wrong one. */
+  | { readonly type: 'unreachable'; readonly node: string }
+  /**
+   * Asked: hands leadership to the follower that is furthest, before this server stops. {@link TransferAnswer} comes
+   * when another leads or after one election timeout; at once where this server does not lead or is alone.
+   */
+  | { readonly type: 'transfer' };
+
+export interface TransferAnswer {
+  readonly type: 'transferred';
+  /** Who leads now; null: nobody took over. */
+  readonly leader: string | null;
+}
 
 export type ProposeAnswer =
   /** Appended to the leader's log at this place; committed when an entry of this index *and* term is. */
@@ -49,6 +62,9 @@ export interface RaftStatus {
   readonly appliedIndex: number;
   readonly firstIndex: number;
 }
+
+/** What the raft actor answers; each to its own question. */
+export type RaftAnswer = ProposeAnswer | RaftStatus | TransferAnswer;
 
 /** From the raft actor to its listener (the state actor). */
 export type RaftEvent =

@@ -22,9 +22,10 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Random } from '../base/random.ts';
-import { handleVoteAnswer, handleVoteRequest, isWithinLease, refuseVote, startElection } from './election.ts';
+import { handleVoteAnswer, handleVoteRequest, refuseVote, startElection, startTransferElection } from './election.ts';
 import { handleAppend, handleHeartbeat, restore } from './follower.ts';
 import { checkInvariants } from './invariants.ts';
+import { isWithinLease, silentLeader, suspectLeader } from './leader-watch.ts';
 import { limitBytes, RaftLog } from './log.ts';
 import { majority } from './quorum.ts';
 import {
@@ -39,6 +40,7 @@ import {
   NO_HINT,
 } from './replication.ts';
 import { DEFAULT_LIMITS, type RaftLimits, RaftState } from './state.ts';
+import { beginTransfer, continueTransfer, leaveTarget, tickTransfer } from './transfer.ts';
 import {
   type AppendWork,
   entryBytes,
@@ -46,6 +48,7 @@ import {
   type LogEntry,
   type LogPoint,
   type Message,
+  type Probe,
   type ReadWork,
   type Ready,
   type Receipt,
@@ -91,6 +94,8 @@ export class Raft {
   step(message: Message): void {
     const { state } = this;
     assert(message.to === state.id, 'raft: a message for another node');
+    // That it arrived is all that it is for. Its sender may be of a later term, which must not depose anybody.
+    if (message.type === 'probe') return;
     if (!state.voters.includes(message.from)) return;
     if (message.term > state.term && !this.#adoptTerm(message)) return;
     if (message.term < state.term) this.#answerOld(message);
@@ -121,6 +126,7 @@ export class Raft {
     if (state.role !== 'leader') {
       return { type: 'refused', code: state.leader === null ? 'no-leader' : 'not-leader', leader: state.leader };
     }
+    if (state.transfer !== null) return { type: 'refused', code: 'no-leader', leader: null };
     const count = this.#countWithinQuota(data, bytesMax);
     if (count === 0) return { type: 'refused', code: 'overloaded', leader: state.id };
     const index = state.log.lastIndex + 1;
@@ -167,8 +173,30 @@ export class Raft {
     }
   }
 
+  /** Nobody listens for this server any more, or a frame to it was lost: a hint. */
   unreachable(peer: string): void {
-    handleUnreachable(this.state, peer);
+    const { state } = this;
+    handleUnreachable(state, peer);
+    leaveTarget(state, peer);
+    suspectLeader(state, peer);
+    checkInvariants(state);
+  }
+
+  /** A leader that has not been heard for two heartbeats. The shell sends it a `probe` each tick. */
+  get silentLeader(): string | null {
+    return silentLeader(this.state);
+  }
+
+  /** Hands leadership to `target`, or to the follower that is furthest. False if it cannot even begin. */
+  transfer(target: string | null = null): boolean {
+    const hasBegun = beginTransfer(this.state, target);
+    checkInvariants(this.state);
+    return hasBegun;
+  }
+
+  /** Until another leads or an election timeout is over. Proposals are refused meanwhile. */
+  get isTransferring(): boolean {
+    return this.state.transfer !== null;
   }
 
   snapshotSent(peer: string, index: number, isDone: boolean): void {
@@ -209,11 +237,11 @@ export class Raft {
   #adoptTerm(message: Message): boolean {
     const { state } = this;
     // Whoever asks while a leader is well was cut off from it; it must not end its term (thesis §4.2.3).
-    if (message.type === 'vote-request' && isWithinLease(state)) return false;
+    if (message.type === 'vote-request' && !message.isTransfer && isWithinLease(state)) return false;
     if (message.type === 'vote-request' && message.isPreVote) return true;
     // A granted pre-vote carries the term that was asked for, which nobody is in yet.
     if (message.type === 'vote-answer' && message.isPreVote && message.isGranted) return true;
-    const isFromLeader = message.type === 'append' || message.type === 'heartbeat';
+    const isFromLeader = message.type === 'append' || message.type === 'heartbeat' || message.type === 'timeout-now';
     state.becomeFollower(message.term, isFromLeader ? message.from : null);
     return true;
   }
@@ -238,7 +266,7 @@ export class Raft {
   }
 
   /** A message of this term, or a pre-vote for a later one. */
-  #dispatch(message: Message): void {
+  #dispatch(message: Exclude<Message, Probe>): void {
     const { state } = this;
     switch (message.type) {
       case 'vote-request':
@@ -256,10 +284,18 @@ export class Raft {
         handleHeartbeat(state, message);
         return;
       case 'append-answer':
-        if (state.role === 'leader') handleAppendAnswer(state, message);
+        if (state.role !== 'leader') return;
+        handleAppendAnswer(state, message);
+        continueTransfer(state, message.from);
         return;
       case 'heartbeat-answer':
-        if (state.role === 'leader') handleHeartbeatAnswer(state, message.from);
+        if (state.role !== 'leader') return;
+        handleHeartbeatAnswer(state, message.from);
+        continueTransfer(state, message.from);
+        return;
+      case 'timeout-now':
+        this.#followLeader(message.from);
+        startTransferElection(state);
         return;
     }
   }
@@ -269,8 +305,7 @@ export class Raft {
     assert(state.role !== 'leader', `raft: ${leader} and ${state.id} both lead term ${state.term}`);
     if (state.role === 'follower') {
       assert(state.leader === null || state.leader === leader, `raft: two leaders in term ${state.term}`);
-      state.leader = leader;
-      state.electionElapsed = 0;
+      state.heardLeader(leader);
     } else {
       state.becomeFollower(state.term, leader);
     }
@@ -293,6 +328,7 @@ export class Raft {
         return;
       }
     }
+    tickTransfer(state);
     state.heartbeatElapsed += 1;
     if (state.heartbeatElapsed < heartbeatTicks) return;
     state.heartbeatElapsed = 0;

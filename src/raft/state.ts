@@ -45,6 +45,10 @@ export class RaftState {
   heartbeatElapsed = 0;
   electionTimeout = 0;
   readonly votes = new Map<string, boolean>();
+  /** Follower: nobody listens for its leader any more, as a hint says. Until that one is heard or the term changes. */
+  isLeaderGone = false;
+  /** Above 0 from such a hint until a leader is followed: elections are repeated soon; this counts them. */
+  hurriedElections = 0;
 
   /** Leader only: index of the entry that opened its term. */
   termStart = 0;
@@ -55,6 +59,8 @@ export class RaftState {
   uncommittedBytes = 0;
   /** Ticks since the leader's own log last became durable, while something is not. */
   stalledTicks = 0;
+  /** Leader: it hands its leadership over. */
+  transfer: Transfer | null = null;
 
   /** May leave at once. */
   messages: Message[] = [];
@@ -93,9 +99,21 @@ export class RaftState {
   }
 
   becomeFollower(term: number, leader: string | null): void {
+    if (leader !== null) this.hurriedElections = 0;
     this.#reset(term);
     this.role = 'follower';
     this.leader = leader;
+  }
+
+  /** A follower has heard its leader. */
+  heardLeader(leader: string): void {
+    assert(this.role === 'follower');
+    this.leader = leader;
+    this.electionElapsed = 0;
+    this.isLeaderGone = false;
+    if (this.hurriedElections === 0) return;
+    this.hurriedElections = 0;
+    this.#drawElectionTimeout();
   }
 
   becomePreCandidate(): void {
@@ -104,6 +122,7 @@ export class RaftState {
     this.votes.clear();
     this.role = 'pre-candidate';
     this.leader = null;
+    if (this.hurriedElections > 0) this.#hurryOn();
   }
 
   becomeCandidate(): void {
@@ -115,6 +134,7 @@ export class RaftState {
 
   becomeLeader(): void {
     assert(this.role === 'candidate');
+    this.hurriedElections = 0;
     this.#reset(this.term);
     this.role = 'leader';
     this.leader = this.id;
@@ -153,6 +173,7 @@ export class RaftState {
     }
     this.leader = null;
     this.electionElapsed = 0;
+    this.isLeaderGone = false;
     this.heartbeatElapsed = 0;
     this.#drawElectionTimeout();
     this.votes.clear();
@@ -160,12 +181,30 @@ export class RaftState {
     this.uncommitted = [];
     this.uncommittedBytes = 0;
     this.stalledTicks = 0;
+    this.transfer = null;
     this.snapshots = [];
     this.reads = this.reads.filter((read) => read.target === null);
   }
 
+  /** One more election in a hurry. After a few that came to nothing there is no reason to hurry any more. */
+  #hurryOn(): void {
+    this.hurriedElections = this.hurriedElections < HURRIED_ELECTIONS_MAX ? this.hurriedElections + 1 : 0;
+    this.#drawElectionTimeout();
+  }
+
   #drawElectionTimeout(): void {
-    const ticks = this.limits.electionTicks;
-    this.electionTimeout = randomInteger(this.random, ticks, 2 * ticks - 1);
+    const { electionTicks } = this.limits;
+    const hurried = this.hurriedElections;
+    // At least two ticks, for the first may come at once; and a wider choice each time, so that rivals part.
+    if (hurried > 0) this.electionTimeout = randomInteger(this.random, 2, 2 + hurried);
+    else this.electionTimeout = randomInteger(this.random, electionTicks, 2 * electionTicks - 1);
   }
 }
+
+export interface Transfer {
+  /** Null: the first follower that is heard. */
+  readonly target: string | null;
+  readonly elapsed: number;
+}
+
+const HURRIED_ELECTIONS_MAX = 5;

@@ -52,6 +52,8 @@ export interface VoteRequest extends Addressed {
   readonly type: 'vote-request';
   readonly isPreVote: boolean;
   readonly last: EntryId;
+  /** The leader itself asked for this election: that it was heard a moment ago is no reason to refuse. */
+  readonly isTransfer?: true;
 }
 
 export interface VoteAnswer extends Addressed {
@@ -69,7 +71,25 @@ export interface HeartbeatAnswer extends Addressed {
   readonly type: 'heartbeat-answer';
 }
 
-export type Message = Append | AppendAnswer | VoteRequest | VoteAnswer | Heartbeat | HeartbeatAnswer;
+/** From a leader that hands over to a follower that is level: stand for election now. */
+export interface TimeoutNow extends Addressed {
+  readonly type: 'timeout-now';
+}
+
+/** To a leader that has fallen silent, so that the transport learns whether anybody listens there. Changes nothing. */
+export interface Probe extends Addressed {
+  readonly type: 'probe';
+}
+
+export type Message =
+  | Append
+  | AppendAnswer
+  | VoteRequest
+  | VoteAnswer
+  | Heartbeat
+  | HeartbeatAnswer
+  | TimeoutNow
+  | Probe;
 
 /** Says which state a write made durable. Comes back to `persisted`; the term tells a stale one (ABA). */
 export interface Receipt {

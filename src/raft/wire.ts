@@ -50,7 +50,7 @@ export function encodeMessage(message: Message, blocks: BlockEncoder): Buffer {
     }
     case 'vote-request': {
       const bytes = start(TYPE.voteRequest, message.term, 13);
-      bytes[HEADER] = message.isPreVote ? 1 : 0;
+      bytes[HEADER] = message.isPreVote ? 1 : message.isTransfer ? 2 : 0;
       bytes.writeUIntBE(message.last.index, HEADER + 1, 6);
       bytes.writeUIntBE(message.last.term, HEADER + 7, 6);
       return bytes;
@@ -67,6 +67,10 @@ export function encodeMessage(message: Message, blocks: BlockEncoder): Buffer {
     }
     case 'heartbeat-answer':
       return start(TYPE.heartbeatAnswer, message.term, 0);
+    case 'timeout-now':
+      return start(TYPE.timeoutNow, message.term, 0);
+    case 'probe':
+      return start(TYPE.probe, message.term, 0);
   }
 }
 
@@ -95,9 +99,10 @@ export function decodeMessage(bytes: Uint8Array, from: string, to: string, clust
       return { type: 'append-answer', from, to, term, index, isRejected: flags === 1, hint };
     }
     case TYPE.voteRequest: {
-      if (length !== 13 || flags > 1) return undefined;
+      if (length !== 13 || flags > 2) return undefined;
       const last = { index: buffer.readUIntBE(HEADER + 1, 6), term: buffer.readUIntBE(HEADER + 7, 6) };
-      return { type: 'vote-request', from, to, term, isPreVote: flags === 1, last };
+      const request = { type: 'vote-request', from, to, term, isPreVote: flags === 1, last } as const;
+      return flags === 2 ? { ...request, isTransfer: true } : request;
     }
     case TYPE.voteAnswer:
       if (length !== 1 || flags > 3) return undefined;
@@ -107,6 +112,10 @@ export function decodeMessage(bytes: Uint8Array, from: string, to: string, clust
       return { type: 'heartbeat', from, to, term, commit: buffer.readUIntBE(HEADER, 6) };
     case TYPE.heartbeatAnswer:
       return length === 0 ? { type: 'heartbeat-answer', from, to, term } : undefined;
+    case TYPE.timeoutNow:
+      return length === 0 ? { type: 'timeout-now', from, to, term } : undefined;
+    case TYPE.probe:
+      return length === 0 ? { type: 'probe', from, to, term } : undefined;
     default:
       return undefined;
   }
@@ -202,4 +211,6 @@ const TYPE = {
   heartbeatAnswer: 6,
   snapshotChunk: 7,
   snapshotAnswer: 8,
+  timeoutNow: 9,
+  probe: 10,
 } as const;

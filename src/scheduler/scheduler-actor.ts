@@ -12,7 +12,7 @@
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Timer } from '../base/time.ts';
-import type { ProposeAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
+import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import { jobRow, statusRow } from './applying.ts';
 import { dueItems, type Schedules } from './chain.ts';
 import { type Command, encodeCommand, type FireItem, type Target } from './command.ts';
@@ -40,7 +40,7 @@ export type SchedulerMessage =
   | { readonly type: 'look' }
   | { readonly type: 'sweep'; readonly epoch: number }
   | { readonly type: 'swept'; readonly epoch: number; readonly found: Found; readonly error: string | null }
-  | { readonly type: 'proposed'; readonly key: string; readonly outcome: AskOutcome<ProposeAnswer | RaftStatus> };
+  | { readonly type: 'proposed'; readonly key: string; readonly outcome: AskOutcome<RaftAnswer> };
 
 /** What became of a submission at the leader: proposed, answered without an entry, or not taken. */
 export type CompleteAnswer =
@@ -53,7 +53,7 @@ export type CompleteAnswer =
 export interface SchedulerOptions {
   readonly state: State;
   readonly schedules: Schedules;
-  readonly raft: ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
+  readonly raft: ActorRef<RaftRequest, RaftAnswer>;
   /** Written at genesis. */
   readonly genesis: { readonly cluster: string; readonly settings: Settings };
 }
@@ -383,7 +383,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     return key;
   }
 
-  #proposed(key: string, outcome: AskOutcome<ProposeAnswer | RaftStatus>): void {
+  #proposed(key: string, outcome: AskOutcome<RaftAnswer>): void {
     // Of an earlier time as leader: what it held has been given back, and may be held for something new.
     if (!key.startsWith(`${this.#epoch}/`)) return;
     const reply = this.#replies.get(key);
@@ -406,7 +406,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     if (this.#isLeading) this.#wake(this.#nowMs() + 50);
   }
 
-  #refusal(outcome: AskOutcome<ProposeAnswer | RaftStatus>): CompleteAnswer {
+  #refusal(outcome: AskOutcome<RaftAnswer>): CompleteAnswer {
     if (outcome.type === 'failed') {
       // Raft did not say in time: it may have taken it.
       return outcome.code === 'mailbox-full' ? { type: 'refused', code: 'overloaded' } : { type: 'proposed' };

@@ -5,7 +5,7 @@
 
 import type { Actor, ActorContext, ActorRef, Reply } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
-import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus, Role } from '../raft/raft-protocol.ts';
+import type { Entry, RaftAnswer, RaftEvent, RaftRequest, Role } from '../raft/raft-protocol.ts';
 import { apply } from './apply.ts';
 import { decodeCommand } from './command.ts';
 import type { StateEvent } from './event.ts';
@@ -54,7 +54,7 @@ export interface EventsMessage {
 export interface StateOptions {
   readonly state: State;
   readonly storageName: () => string;
-  readonly raft: () => ActorRef<RaftRequest, ProposeAnswer | RaftStatus>;
+  readonly raft: () => ActorRef<RaftRequest, RaftAnswer>;
   /** Work on a leader only: scheduler and dispatcher. */
   readonly leaders: () => readonly ActorRef<LeadingMessage | EventsMessage, unknown>[];
   /** Follows how far this server is, and which jobs are gone; perhaps on another thread, so it gets little. */

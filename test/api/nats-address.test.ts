@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { parseNatsAddress } from '../../src/api/nats-address.ts';
 
 for (const [text, expected] of [
-  ['nats://host', { servers: ['host:4222'], isTls: false }],
-  ['nats://host:1', { servers: ['host:1'], isTls: false }],
-  ['tls://host', { servers: ['host:4222'], isTls: true }],
-  ['nats://tok%40en@a:1,nats://b:2', { servers: ['a:1', 'b:2'], isTls: false, token: 'tok@en' }],
-  ['nats://me:secret@a', { servers: ['a:4222'], isTls: false, user: 'me', pass: 'secret' }],
-  ['nats://[::1]:4222', { servers: ['[::1]:4222'], isTls: false }],
+  ['nats://host', { servers: ['host:4222'] }],
+  ['nats://host:1', { servers: ['host:1'] }],
+  ['tls://host', { servers: ['host:4222'], tls: {} }],
+  ['nats://tok%40en@a:1,nats://b:2', { servers: ['a:1', 'b:2'], token: 'tok@en' }],
+  ['nats://me:secret@a', { servers: ['a:4222'], user: 'me', password: 'secret' }],
+  ['nats://[::1]:4222', { servers: ['[::1]:4222'] }],
 ] as const) {
   test(`${text} is read`, () => {
     assert.deepEqual(parseNatsAddress(text), expected);

@@ -47,7 +47,7 @@ async function setup(): Promise<{
     cluster,
     nodeName: 'alpha',
     version: '0.1.0',
-    address: parseNatsAddress(server.url),
+    door: parseNatsAddress(server.url),
   });
   await service.connected;
   after(() => service.stop(0));
@@ -246,7 +246,7 @@ test('a service whose NATS goes away answers again when it is back, and one that
       cluster,
       nodeName: 'alpha',
       version: '0.1.0',
-      address: parseNatsAddress(first.url),
+      door: parseNatsAddress(first.url),
     });
   const early = make('early');
   await early.connected;
@@ -268,8 +268,8 @@ test('a service whose NATS goes away answers again when it is back, and one that
 
 test('stopping before NATS was ever there ends the attempts', async () => {
   const context = fakeContext(new FakeBackend(), { clock: new SystemClock({ unref: true }) });
-  const address = parseNatsAddress('nats://127.0.0.1:9');
-  const service = startNatsService({ context, cluster: 'x', nodeName: 'a', version: '0.1.0', address });
+  const door = parseNatsAddress('nats://127.0.0.1:9');
+  const service = startNatsService({ context, cluster: 'x', nodeName: 'a', version: '0.1.0', door });
 
   await service.stop(0);
 });

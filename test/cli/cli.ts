@@ -36,16 +36,16 @@ export function carillon(
 }
 
 /** A node over a fake backend, on a real port, and the executable pointed at it. */
-export async function serve() {
+export async function serve(options: { readonly apiToken?: string } = {}) {
   const backend = new FakeBackend();
   const context = fakeContext(backend, { clock: new SystemClock() });
-  const door = createHttpDoor({ context, nodeName: 'alpha', version: '0.1.0' });
+  const door = createHttpDoor({ context, nodeName: 'alpha', version: '0.1.0', ...options });
   const url = await door.listen({ host: '127.0.0.1', port: 0 });
   after(() => door.close(0));
   return {
     backend,
     url,
-    cli: (args: readonly string[], input?: string) =>
-      carillon(args, { env: { CARILLON_URL: url }, ...(input === undefined ? {} : { input }) }),
+    cli: (args: readonly string[], input?: string, env: NodeJS.ProcessEnv = {}) =>
+      carillon(args, { env: { CARILLON_URL: url, ...env }, ...(input === undefined ? {} : { input }) }),
   };
 }

@@ -285,8 +285,8 @@ test('members, leader and health', async () => {
   assert.match(members.out, /^alpha {2}leader {2}alive {3}1\/16 {3}my_role=web {2}10\.0\.0\.1:8080 {2}0\.1\.0$/m);
   assert.match(members.out, /^beta {3}agent {3}failed /m);
   assert.equal(leader.out, 'alpha 10.0.0.1:8080\n');
-  assert.deepEqual([healthy.code, healthy.out], [0, 'healthy, leader: alpha\n']);
-  assert.deepEqual([unhealthy.code, unhealthy.out], [1, 'unhealthy, leader: -\n  leader: no leader for 6 s\n']);
+  assert.deepEqual([healthy.code, healthy.out], [0, 'healthy\n']);
+  assert.deepEqual([unhealthy.code, unhealthy.out], [1, 'unhealthy\n  leader failed: no leader for 6 s\n']);
 });
 
 for (const [url, expected] of [

@@ -36,7 +36,7 @@ const ids = fc
 const u32 = fc.integer({ min: 1, max: 0xffff_ffff });
 const keys = fc.oneof(fc.constant(new Uint8Array(0)), fc.uint8Array({ minLength: 1, maxLength: 64 }));
 const envelopes: fc.Arbitrary<Envelope> = fc.record({
-  channel: fc.constantFrom('raft', 'bulk', 'exec', 'alive', 'leader', 'forward'),
+  channel: fc.constantFrom('raft', 'bulk', 'exec', 'alive', 'leader', 'forward', 'report'),
   group: fc.integer({ min: 0, max: 0xffff }),
   cluster: ids,
   from: ids,
@@ -50,7 +50,7 @@ test('an envelope comes back as it went', () => {
   fc.assert(
     fc.property(envelopes, keys, u32, ids, (envelope, key, anyBoot, anyNode) => {
       const frame = encodeEnvelope(envelope, key);
-      const decoded = decodeEnvelope(frame, {
+      const decoded = decodeEnvelope(frame, envelope.channel, {
         cluster: envelope.cluster,
         nodeId: envelope.to === NOBODY ? anyNode : envelope.to,
         boot: envelope.toBoot === 0 ? anyBoot : envelope.toBoot,
@@ -74,6 +74,7 @@ const REFUSALS: readonly {
 }[] = [
   { title: 'another cluster', reason: 'cluster', envelope: { cluster: 'd'.repeat(32) } },
   { title: 'a cluster before its genesis', reason: 'cluster', envelope: { cluster: NOBODY } },
+  { title: 'another channel', reason: 'channel', envelope: { channel: 'exec' } },
   { title: 'another node', reason: 'addressee', envelope: { to: SENDER } },
   { title: 'an earlier life of the node', reason: 'boot', envelope: { toBoot: 8 } },
   { title: 'a later life of the node', reason: 'boot', envelope: { toBoot: 10 } },
@@ -99,7 +100,7 @@ for (const { title, reason, envelope, addressee, key = KEY, damage } of REFUSALS
   test(`refused as ${reason}: ${title}`, () => {
     const frame = Buffer.from(encodeEnvelope({ ...ENVELOPE, ...envelope }, key));
 
-    const decoded = decodeEnvelope(damage?.(frame) ?? frame, { ...ADDRESSEE, ...addressee });
+    const decoded = decodeEnvelope(damage?.(frame) ?? frame, 'raft', { ...ADDRESSEE, ...addressee });
 
     assert.deepEqual(decoded, { type: 'refused', reason });
   });
@@ -108,7 +109,7 @@ for (const { title, reason, envelope, addressee, key = KEY, damage } of REFUSALS
 test('no bytes make decoding throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-      assert.equal(decodeEnvelope(bytes, ADDRESSEE).type, 'refused');
+      assert.equal(decodeEnvelope(bytes, 'raft', ADDRESSEE).type, 'refused');
     }),
     { numRuns: 2_000 },
   );
@@ -121,7 +122,7 @@ test('no damage to a frame goes unnoticed, at any offset', () => {
       const frame = Buffer.from(whole);
       frame[at] = (frame[at] ?? 0) ^ mask;
 
-      assert.equal(decodeEnvelope(frame, ADDRESSEE).type, 'refused');
+      assert.equal(decodeEnvelope(frame, 'raft', ADDRESSEE).type, 'refused');
     }),
     { numRuns: 1_000 },
   );
@@ -132,7 +133,7 @@ test('a frame may lie within a larger buffer', () => {
   const larger = new Uint8Array(frame.byteLength + 20);
   larger.set(frame, 7);
 
-  assert.equal(decodeEnvelope(larger.subarray(7, 7 + frame.byteLength), ADDRESSEE).type, 'envelope');
+  assert.equal(decodeEnvelope(larger.subarray(7, 7 + frame.byteLength), 'raft', ADDRESSEE).type, 'envelope');
 });
 
 test('an id that is not 32 hex characters is our own bug', () => {

@@ -4,6 +4,10 @@ import { seededRandom } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { type AttachOptions, MemoryNetwork, type MemoryNetworkOptions } from '../../src/cluster/memory-transport.ts';
 import type { Transport } from '../../src/cluster/transport.ts';
+import { transportSuite } from '../suites/transport.ts';
+import { memoryWorld } from './memory-world.ts';
+
+transportSuite('memory transport', async () => memoryWorld());
 
 const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as [string, string, string];
 
@@ -25,18 +29,6 @@ function setup(options: Partial<MemoryNetworkOptions> = {}) {
 
 const say = (text: string): Uint8Array => new TextEncoder().encode(text);
 
-test('a frame arrives once, with its sender, never within send', () => {
-  const { clock, arrived, attach } = setup();
-  const sender = attach(A, 4);
-  attach(B);
-
-  sender.send(B, 'raft', say('vote'));
-  assert.deepEqual(arrived, []);
-  clock.advance(0);
-
-  assert.deepEqual(arrived, ['0 a4>b raft vote']);
-});
-
 test('frames at one instant arrive in the order sent', () => {
   const { clock, arrived, attach } = setup();
   const sender = attach(A);
@@ -46,25 +38,6 @@ test('frames at one instant arrive in the order sent', () => {
   clock.advance(0);
 
   assert.deepEqual(arrived, ['0 a1>b exec 1', '0 a1>b exec 2', '0 a1>b exec 3']);
-});
-
-test('a broadcast reaches everybody who listens, its sender too; only servers hear alive', () => {
-  const { clock, arrived, attach } = setup();
-  const sender = attach(A);
-  attach(B);
-  attach(C, 1, { isServer: false });
-
-  sender.broadcast('leader', say('here'));
-  sender.broadcast('alive', say('beat'));
-  clock.advance(0);
-
-  assert.deepEqual(arrived, [
-    '0 a1>a leader here',
-    '0 a1>b leader here',
-    '0 a1>c leader here',
-    '0 a1>a alive beat',
-    '0 a1>b alive beat',
-  ]);
 });
 
 test('a verdict delays, drops and doubles each frame', () => {
@@ -164,32 +137,68 @@ test('what was meant for one life of a node does not reach its next', () => {
   assert.equal(network.counts.refused.boot, 1);
 });
 
-test('nodes of another cluster or without the key are refused, and counted', () => {
-  const key = say('key');
-  const { clock, network, arrived, attach } = setup({ cluster: '1'.repeat(32), key });
-  attach(A);
-  const foreign = attach(B, 1, { cluster: '2'.repeat(32) });
-  const keyless = attach(C, 1, { key: say('') });
+test('a word in the hall passes verdicts and cuts like a frame, and dies with its node', () => {
+  const { clock, network } = setup({ judge: ({ channel }) => (channel === 'alive' ? [10] : []) });
+  const heard: string[] = [];
+  const [left, right, late] = [A, B, C].map((nodeId) => {
+    const hall = network.enterHall(nodeId, 1);
+    hall.onWord(({ from, body }) => {
+      heard.push(`${clock.monotonic()} ${from[0]}>${nodeId[0]} ${new TextDecoder().decode(body)}`);
+    });
+    return hall;
+  });
+  network.cut(A, B);
+  left?.say(say('one'));
+  network.detach(C);
+  late?.say(say('from the dead'));
+  clock.advance(10);
 
-  foreign.send(A, 'raft', say('hello'));
-  keyless.send(A, 'raft', say('hello'));
+  right?.say(say('two'));
+  clock.advance(10);
+
+  assert.deepEqual(heard, ['0 a>a one', '10 b>b two', '20 b>a two']);
+});
+
+test('a hint comes a moment after the frame would have arrived, and not through a cut', () => {
+  const { clock, network, attach } = setup({ judge: () => [10] });
+  const hints: string[] = [];
+  const sender = attach(A);
+  sender.onUnreachable((nodeId) => void hints.push(`${clock.monotonic()} ${nodeId[0]}`));
+  attach(C);
+  network.cut(A, C);
+
+  sender.send(B, 'raft', say('nobody is there'));
+  sender.send(C, 'raft', say('cut off'));
+  clock.advance(100);
+
+  assert.deepEqual(hints, ['11 b']);
+});
+
+test('what is on its way when the network goes down is lost, even if it is up again by then', () => {
+  const { clock, network, arrived, attach } = setup({ judge: () => [10] });
+  const sender = attach(A);
+  attach(B);
+  sender.send(B, 'raft', say('lost'));
+  network.goDown();
+  network.comeUp();
+  sender.send(B, 'raft', say('there'));
+
+  clock.advance(10);
+
+  assert.deepEqual(arrived, ['10 a1>b raft there']);
+  assert.equal(network.counts.lost, 1);
+});
+
+test('a frame that is too large is counted and goes nowhere', () => {
+  const { clock, network, arrived, attach } = setup({ frameBytesMax: 100 });
+  const sender = attach(A);
+  attach(B);
+
+  sender.send(B, 'raft', new Uint8Array(20));
   clock.advance(0);
 
   assert.deepEqual(arrived, []);
-  assert.deepEqual([network.counts.refused.cluster, network.counts.refused.mac], [1, 1]);
-});
-
-test('a closed transport is silent, and its node may attach again', async () => {
-  const { clock, arrived, attach } = setup();
-  const transport = attach(A);
-  await transport.close();
-  transport.send(A, 'raft', say('closed'));
-  transport.broadcast('leader', say('closed'));
-
-  attach(A, 2).send(A, 'raft', say('open'));
-  clock.advance(0);
-
-  assert.deepEqual(arrived, ['0 a2>a raft open']);
+  assert.equal(network.counts.oversized, 1);
 });
 
 test('the same seed gives the same story', () => {

@@ -72,16 +72,40 @@ const POLL_MS = 20;
 
 /** Starts a node on a free port and waits until it says that it is up. */
 export async function startDevNode(options: DevNodeOptions = {}): Promise<DevNode> {
+  const { args = [] } = options;
+  return startNode('dev', { ...options, args: ['--http-addr', '127.0.0.1:0', ...args] });
+}
+
+/** The same for the other commands that run a node; `url` is '' where it has no HTTP. */
+export async function startNode(command: 'dev' | 'server' | 'agent', options: DevNodeOptions): Promise<DevNode> {
+  return (await beginNode(command, options)).up;
+}
+
+/** Starts it and does not wait. */
+export async function beginNode(
+  command: 'dev' | 'server' | 'agent',
+  options: DevNodeOptions,
+): Promise<{ readonly up: Promise<DevNode>; readonly ended: Promise<Ended>; log(): string; kill(): void }> {
   const { args = [], workingDirectory } = options;
   const directory = options.directory ?? (await temporaryDirectory());
   const [program, ...before] = options.command ?? MAIN_COMMAND;
+  const words = [...before, command, '--data-dir', directory, ...args];
+  const running = run(program, words, options.environment, workingDirectory);
+  const up = whenUp(running, directory);
+  // Whoever waits for the end alone does not look at it.
+  up.catch(() => {});
+  return {
+    up,
+    ended: running.ended,
+    log: () => running.texts.error,
+    kill: () => {
+      running.child.kill('SIGKILL');
+    },
+  };
+}
+
+async function whenUp(running: Running, directory: string): Promise<DevNode> {
   const beganMs = performance.now();
-  const running = run(
-    program,
-    [...before, 'dev', '--http-addr', '127.0.0.1:0', '--data-dir', directory, ...args],
-    options.environment,
-    workingDirectory,
-  );
   const url = await urlOf(running);
   holdTests(running.child, false);
   const startMs = Math.round(performance.now() - beganMs);
@@ -138,6 +162,8 @@ export async function temporaryDirectory(): Promise<string> {
 
 const directories: string[] = [];
 const killers = new Set<() => void>();
+// A cluster is many processes, each of which is killed with this one.
+process.setMaxListeners(100);
 after(async () => {
   for (const kill of killers) kill();
   for (const directory of directories) await rm(directory, { recursive: true, force: true, maxRetries: 5 });
@@ -220,8 +246,8 @@ function urlOf({ child, texts, ended }: Running): Promise<string> {
       fail(`was not up after ${START_MS_MAX / 1_000} s`);
     }, START_MS_MAX);
     const look = () => {
-      const url = /HTTP\s+(http:\S+)[\s\S]*Ctrl-C stops it/.exec(texts.out)?.[1];
-      if (url === undefined) return;
+      if (!texts.out.includes('Ctrl-C stops it')) return;
+      const url = /HTTP\s+(http:\S+)/.exec(texts.out)?.[1] ?? '';
       clearTimeout(timer);
       child.stdout?.off('data', look);
       resolve(url);

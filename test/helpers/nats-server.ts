@@ -24,12 +24,14 @@ export interface NatsServerOptions {
   readonly token?: string;
   /** More lines of its configuration file. */
   readonly config?: string;
+  /** Default: what `findNatsServer` finds. */
+  readonly binary?: string;
 }
 
 /** Starts a real nats-server on loopback with a token. It ends with this process at the latest. */
 export async function startNatsServer(options: NatsServerOptions = {}): Promise<NatsServer> {
   const { port = -1, token = randomBytes(16).toString('hex'), config = '' } = options;
-  const binary = await findNatsServer();
+  const binary = options.binary ?? (await findNatsServer());
   const directory = await mkdtemp(join(tmpdir(), 'carillon-nats-'));
   const file = join(directory, 'nats.conf');
   await writeFile(file, `host: 127.0.0.1\nport: ${port}\nauthorization { token: "${token}" }\n${config}\n`);

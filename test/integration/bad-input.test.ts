@@ -71,7 +71,7 @@ describe('bad input', () => {
     client = await connect({ servers: `127.0.0.1:${nats.port}`, token: nats.token });
     await until('the NATS door is open', async () => {
       const { text } = await node.call('GET', '/metrics');
-      return /^carillon_nats_connected 1$/m.test(text) ? true : undefined;
+      return /^carillon_nats_connected\{connection="api"\} 1$/m.test(text) ? true : undefined;
     });
   });
   after(async () => {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DevNode, startDevNode, temporaryDirectory, until } from '../helpers/dev-node.ts';
+import { assertNoHole, describeFires, readFires } from '../helpers/fires.ts';
 import { printedRandom } from '../jobs/seed.ts';
 
 const KILLS = Number(process.env['CARILLON_KILLS'] ?? 10);
@@ -38,16 +39,16 @@ test(`after ${KILLS} kills every acknowledged write is there, and each second ha
   }
   const paused = await node.call('POST', `/v1/jobs/${TICKER}/toggle`);
   await until('no fire is open', async () => {
-    const fires = await readFires(node);
+    const fires = await readFires(node, TICKER);
     return fires.length > 0 && fires.every(({ outcome }) => outcome !== 'open') ? true : undefined;
   });
-  const fires = await readFires(node);
+  const fires = await readFires(node, TICKER);
   const executions = (await node.call('GET', `/v1/jobs/${TICKER}/executions?_end=100000&output_size_limit=0`)).items;
   const runs = (await node.call('GET', `/v1/jobs/${TICKER}/runs?_end=100000`)).items;
   const written = (await readFile(file, 'utf8')).trimEnd().split('\n');
 
   t.diagnostic(`${acknowledged.jobs.size} jobs and ${acknowledged.runs.size} runs were acknowledged`);
-  t.diagnostic(`fires: ${fires.map(({ outcome, count }) => `${outcome}×${count ?? 1}`).join(' ')}`);
+  t.diagnostic(`fires: ${describeFires(fires)}`);
   assert.ok(acknowledged.jobs.size >= KILLS, 'clients wrote in each life');
   await assertAcknowledged(node, acknowledged);
   const lastMs = Date.parse(String(paused.headers['date'])) - 2_000;
@@ -63,15 +64,6 @@ test(`after ${KILLS} kills every acknowledged write is there, and each second ha
   for (const { outcome, run } of fires) assert.ok(outcome !== 'ran' || runIds.has(run), `run ${run} is there`);
   await node.stop();
 });
-
-interface Fire {
-  readonly outcome: string;
-  readonly run?: string;
-  readonly scheduled_at?: string;
-  readonly first?: string;
-  readonly last?: string;
-  readonly count?: number;
-}
 
 /** What the API has said yes to. */
 class Acknowledged {
@@ -134,30 +126,4 @@ async function assertAcknowledged(node: DevNode, { jobs, runs }: Acknowledged): 
     const executions = run['executions'] as { outcome: string; output?: string }[];
     assert.equal(executions.find(({ outcome }) => outcome === 'succeeded')?.output, `${job}\n`, `output of ${id}`);
   }
-}
-
-/** All of them, oldest first. */
-async function readFires(node: DevNode): Promise<readonly Fire[]> {
-  const fires: Fire[] = [];
-  let cursor = '';
-  do {
-    const page = await node.call('GET', `/v1/jobs/${TICKER}/fires?limit=1000&cursor=${cursor}`);
-    assert.equal(page.status, 200, page.text);
-    fires.push(...(page.body['items'] as Fire[]));
-    cursor = String(page.body['next'] ?? '');
-  } while (cursor !== '');
-  return fires.toReversed();
-}
-
-/** From the first second to the last one, each is in one fire, and in one only. */
-function assertNoHole(fires: readonly Fire[], firstMs: number, lastMs: number): void {
-  let dueMs = firstMs;
-  for (const fire of fires) {
-    const { outcome, scheduled_at: scheduledAt, first = scheduledAt, last = scheduledAt, count = 1 } = fire;
-    assert.ok(['ran', 'skipped', 'missed'].includes(outcome), JSON.stringify(fire));
-    assert.equal(Date.parse(String(first)), dueMs, `${JSON.stringify(fire)} follows the one before`);
-    assert.equal(Date.parse(String(last)), dueMs + (count - 1) * 1_000, JSON.stringify(fire));
-    dueMs += count * 1_000;
-  }
-  assert.ok(dueMs > lastMs, `the last fire is before ${new Date(dueMs).toISOString()}`);
 }

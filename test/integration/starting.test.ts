@@ -100,7 +100,7 @@ test('all mistakes in flags, variables and the settings file are told at once', 
     [['--nats-url', 'http://example.org'], /nats-url: .*http:\/\/example\.org/],
     [
       ['--nats-url', 'nats://127.0.0.1:4222,nats://192.0.2.1'],
-      /nats-url: 192\.0\.2\.1:4222 is not loopback.*--insecure-no-auth/,
+      /nats-url: "192\.0\.2\.1:4222" is not loopback.*--insecure-no-auth/,
     ],
     [['--nats-creds', join(directory, 'missing.creds')], /nats-creds: .*missing\.creds/],
   ] as const;

@@ -96,6 +96,6 @@ function assertStored(job: Readonly<Record<string, unknown>>): void {
 function servesNats(node: DevNode): Promise<true> {
   return until('the NATS door is open', async () => {
     const { text } = await node.call('GET', '/metrics');
-    return /^carillon_nats_connected 1$/m.test(text) ? true : undefined;
+    return /^carillon_nats_connected\{connection="api"\} 1$/m.test(text) ? true : undefined;
   });
 }

@@ -1,7 +1,8 @@
 /**
  * Random clusters from seeds: messages lost, doubled, late and out of order, servers cut off, crashed (any subset of
- * the unsynced writes kept) and started again, disks that hang. Invariants are checked on the way (`world.ts`), and at
- * the end, with all faults gone, everybody must agree and work on.
+ * the unsynced writes kept) and started again, disks that hang, hints that somebody is gone (true or not), leadership
+ * handed over. Invariants are checked on the way (`world.ts`), and at the end, with all faults gone, everybody must
+ * agree and work on.
  *
  * `SEEDS=1000 FROM=1 node --test dist/test/raft/cluster.test.js` runs more; a failure names its seed.
  */
@@ -35,6 +36,7 @@ async function runStory(seed: number): Promise<string> {
     network: { loss: random() * 0.3, duplicate: random() * 0.3, delayMsMax: random() * 300 },
     writeDelayMsMax: random() * 60,
     stateLag: randomInteger(random, 0, 20),
+    ...(seed % 2 === 0 ? { hintDelayMsMax: 50 } : {}),
     actor: {
       ...(chance(0.5) ? { keepEntries: randomInteger(random, 0, 16), logBytesMax: chance(0.5) ? 1 : 10_000 } : {}),
       // Often one entry a message and few messages in flight, so that much is under way when a fault comes.
@@ -56,6 +58,11 @@ async function runStory(seed: number): Promise<string> {
     } else if (fault < 0.12 && node.isUp) {
       node.database.freeze();
       world.clock.after(randomInteger(random, 10, 2_000), () => node.database.thaw());
+    } else if (fault < 0.16) {
+      // Right or wrong, to everybody: that this node is gone.
+      for (const other of world.nodes) other.ref?.send({ type: 'unreachable', node: node.name });
+    } else if (fault < 0.2) {
+      node.ask({ type: 'transfer' });
     }
     for (let count = randomInteger(random, 0, 4); count > 0; count -= 1) {
       const box = node.propose(`${seed}/${step}/${count}`);

@@ -8,12 +8,13 @@
  *   append ID          make the oldest waiting write durable, its answers leave
  *   deliver ID [from=ID] [drop]                                        messages on their way to ID
  *   stabilize [ID…]    all of these, for these nodes, until nothing moves
+ *   transfer ID [TARGET]
  *   compact ID INDEX | uncache ID INDEX | unreachable ID PEER | send-snapshot FROM TO [INDEX] | fail-snapshot FROM TO
  *   status ID | raft-log ID
  */
 import assert from 'node:assert/strict';
 import type { RaftLimits } from '../../src/raft/state.ts';
-import type { AppendWork, LogEntry, Message, Ready } from '../../src/raft/types.ts';
+import type { AppendWork, LogEntry, Message, Ready, VoteRequest } from '../../src/raft/types.ts';
 import { CoreNode, entriesOf } from './core-node.ts';
 
 /** The text with the output of each command as it is now. */
@@ -85,6 +86,9 @@ class Scenario {
         return this.#node(id).log.compact(Number(rest[1]));
       case 'uncache':
         this.#node(id).log.cachedFrom = Number(rest[1]);
+        return;
+      case 'transfer':
+        if (!this.#node(id).raft.transfer(rest[1])) this.#say('refused');
         return;
       case 'unreachable':
         return this.#node(id).raft.unreachable(rest[1] ?? '');
@@ -192,8 +196,9 @@ class Scenario {
   }
 
   #status(id: string): void {
-    const { role, term, leader, log, progress } = this.#node(id).state;
+    const { role, term, leader, log, progress, transfer } = this.#node(id).state;
     this.#say(`${role} term=${term} leader=${leader ?? 'none'} commit=${log.committed} last=${log.lastIndex}`);
+    if (transfer !== null) this.#say(`  hands over to ${transfer.target ?? 'whoever is heard'}`);
     for (const [peer, one] of progress) {
       if (peer === id) continue;
       const notes = [one.isPaused ? 'paused' : '', one.inflights.count > 0 ? `inflight=${one.inflights.count}` : ''];
@@ -259,12 +264,19 @@ function describe(message: Message): string {
       if (!message.isRejected) return `${head} index=${message.index}`;
       return `${head} index=${message.index} rejected hint=${message.hint.index}/${message.hint.term}`;
     case 'vote-request':
-      return `${head}${message.isPreVote ? ' pre' : ''} last=${message.last.index}/${message.last.term}`;
+      return `${head}${kindOf(message)} last=${message.last.index}/${message.last.term}`;
     case 'vote-answer':
       return `${head}${message.isPreVote ? ' pre' : ''} ${message.isGranted ? 'granted' : 'refused'}`;
     case 'heartbeat':
       return `${head} commit=${message.commit}`;
     case 'heartbeat-answer':
+    case 'timeout-now':
+    case 'probe':
       return head;
   }
+}
+
+function kindOf({ isPreVote, isTransfer }: VoteRequest): string {
+  if (isTransfer) return ' transfer';
+  return isPreVote ? ' pre' : '';
 }

@@ -49,9 +49,16 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     hint: id,
   }),
   fc.record({ type: fc.constant('vote-request' as const), ...head, isPreVote: fc.boolean(), last: id }),
+  fc.record({
+    type: fc.constant('vote-request' as const),
+    ...head,
+    isPreVote: fc.constant(false),
+    last: id,
+    isTransfer: fc.constant(true as const),
+  }),
   fc.record({ type: fc.constant('vote-answer' as const), ...head, isPreVote: fc.boolean(), isGranted: fc.boolean() }),
   fc.record({ type: fc.constant('heartbeat' as const), ...head, commit: number }),
-  fc.record({ type: fc.constant('heartbeat-answer' as const), ...head }),
+  fc.record({ type: fc.constantFrom('heartbeat-answer' as const, 'timeout-now' as const, 'probe' as const), ...head }),
 );
 
 const transfer: fc.Arbitrary<SnapshotChunk | SnapshotAnswer> = fc.oneof(
@@ -169,6 +176,16 @@ test('noise is refused or read, but never throws', () => {
     }),
     { ...RUNS, numRuns: 2_000 },
   );
+});
+
+test('a vote request that claims to be a pre-vote and a transfer is refused', () => {
+  const last = { index: 3, term: 2 };
+  const bytes = encode({ type: 'vote-request', from: 'x', to: 'y', term: 5, isPreVote: false, last, isTransfer: true });
+  assert.equal(decode(bytes)?.type, 'vote-request');
+
+  bytes[10] = 3;
+
+  assert.equal(decode(bytes), undefined);
 });
 
 test('a block of another cluster is refused', () => {

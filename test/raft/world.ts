@@ -13,7 +13,7 @@ import { bootstrapLog, hasLog, type LogStore, openLogStore } from '../../src/raf
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from '../../src/raft/raft-actor.ts';
 import type {
   Entry,
-  ProposeAnswer,
+  RaftAnswer,
   RaftEvent,
   RaftStatus,
   SnapshotMeta,
@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly network?: { readonly loss: number; readonly duplicate: number; readonly delayMsMax: number };
   readonly writeDelayMsMax?: number;
+  /** The transport notices that nobody listens where a frame was sent, 4 ms to this later. Without: never. */
+  readonly hintDelayMsMax?: number;
   readonly actor?: Partial<RaftActorOptions>;
   /** How far the durable state lags behind what is applied, in entries. */
   readonly stateLag?: number;
@@ -109,8 +111,18 @@ export class World {
         const target = this.nodes.find((node) => node.name === to);
         if (this.cut.has(from) || this.cut.has(to)) return;
         target?.ref?.send({ type: 'frame', from, channel, body: bytes });
+        if (channel === 'raft' && target?.isUp === false) this.#hint(from, to);
       });
     }
+  }
+
+  #hint(node: string, gone: string): void {
+    const { hintDelayMsMax } = this.options;
+    if (hintDelayMsMax === undefined) return;
+    const source = this.nodes.find(({ name }) => name === node);
+    this.clock.after(4 + this.random() * (hintDelayMsMax - 4), () =>
+      source?.ref?.send({ type: 'unreachable', node: gone }),
+    );
   }
 
   /** An answer that counts as a vote is on the wire only if its state is durable (I10). */
@@ -173,7 +185,7 @@ interface State {
 export class Node {
   readonly name: string;
   readonly database: MemoryDatabase;
-  ref: ActorRef<RaftMessage, ProposeAnswer | RaftStatus> | undefined;
+  ref: ActorRef<RaftMessage, RaftAnswer> | undefined;
   store: LogStore | undefined;
   role: Extract<RaftEvent, { type: 'role' }> | undefined;
   readonly roles: string[] = [];
@@ -233,15 +245,15 @@ export class Node {
     this.database.crash(this.#world.random, mode);
   }
 
-  ask(message: RaftMessage): { answer?: ProposeAnswer | RaftStatus } {
-    const box: { answer?: ProposeAnswer | RaftStatus } = {};
+  ask(message: RaftMessage): { answer?: RaftAnswer } {
+    const box: { answer?: RaftAnswer } = {};
     this.ref?.ask(message, 60_000, (outcome) => {
       if (outcome.type === 'answer') box.answer = outcome.answer;
     });
     return box;
   }
 
-  propose(text: string): { answer?: ProposeAnswer | RaftStatus } {
+  propose(text: string): { answer?: RaftAnswer } {
     return this.ask({ type: 'propose', data: Buffer.from(text), class: 'client' });
   }
 
@@ -281,7 +293,7 @@ export class Node {
       supervision: { type: 'stop-process' },
       create: () => ({ receive: (event) => this.#listen(event) }),
     });
-    this.ref = system.spawn<RaftMessage, ProposeAnswer | RaftStatus>({
+    this.ref = system.spawn<RaftMessage, RaftAnswer>({
       name: 'raft',
       supervision: { type: 'stop-process' },
       create: createRaftActor({

@@ -5,7 +5,7 @@ import { seededRandom } from '../../src/base/random.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { createDispatcherActor, type DispatcherMessage } from '../../src/dispatcher/dispatcher-actor.ts';
 import type { FromNode, ToNode } from '../../src/executors/protocol.ts';
-import type { Entry, ProposeAnswer, RaftEvent, RaftRequest, RaftStatus } from '../../src/raft/raft-protocol.ts';
+import type { Entry, ProposeAnswer, RaftAnswer, RaftEvent, RaftRequest } from '../../src/raft/raft-protocol.ts';
 import { type Command, decodeCommand } from '../../src/scheduler/command.ts';
 import type { StateEvent } from '../../src/scheduler/event.ts';
 import type { Intent, Submission } from '../../src/scheduler/intent.ts';
@@ -27,14 +27,14 @@ import {
 import { Machine, makeSubmission, schedules } from './machine.ts';
 
 /** A raft of one: what is proposed is committed at once, unless a test says otherwise. */
-class StubRaft implements Actor<RaftRequest, ProposeAnswer | RaftStatus> {
+class StubRaft implements Actor<RaftRequest, RaftAnswer> {
   readonly #server: Server;
 
   constructor(server: Server) {
     this.#server = server;
   }
 
-  receive(message: RaftRequest, reply: Reply<ProposeAnswer | RaftStatus>): void {
+  receive(message: RaftRequest, reply: Reply<RaftAnswer>): void {
     const server = this.#server;
     if (message.type === 'stored') server.storedIndex = message.index;
     if (message.type === 'applied') server.appliedIndexes.push(message.index);
@@ -101,7 +101,7 @@ export class Server {
       onStopProcess: (error) => this.failures.push(error),
     });
     const supervision = { type: 'stop-process' } as const;
-    const raft = this.system.spawn<RaftRequest, ProposeAnswer | RaftStatus>({
+    const raft = this.system.spawn<RaftRequest, RaftAnswer>({
       name: 'raft',
       supervision,
       create: () => new StubRaft(this),

@@ -167,6 +167,7 @@ function watched(transport: Transport, onSend: (to: string, channel: Channel, bo
     },
     broadcast: (channel, body) => transport.broadcast(channel, body),
     onArrival: (listener) => transport.onArrival(listener),
+    onUnreachable: (listener) => transport.onUnreachable(listener),
     close: () => transport.close(),
   };
 }

@@ -1,0 +1,96 @@
+/** Starts the node of `carillon agent`: it only executes. With an HTTP address it shows its probes and metrics there. */
+import { systemTurns } from '../actors/system-turns.ts';
+import { createProbeDoor } from '../api/fastify-http.ts';
+import { createPinoLog } from '../base/pino-log.ts';
+import { createPromMetrics } from '../base/prom-metrics.ts';
+import { SystemClock } from '../base/system-clock.ts';
+import { LoopDelay } from '../base/system-loop-delay.ts';
+import { createIntlZones } from '../jobs/intl-zones.ts';
+import { openWorkWires } from '../nats-wires.ts';
+import { startNode } from '../node.ts';
+import type { NodeSettings } from '../settings-table.ts';
+import { joinAsMember, mint, presenceCheck } from './cluster-member.ts';
+import { hearStopSignals } from './dev-signals.ts';
+import { assertAddressFree, makeExecutors, stopProcessWith } from './node-parts.ts';
+import type { Secrets } from './secrets.ts';
+import { type ClusterNode, nodeConfig } from './server-node.ts';
+
+const GRACE_MS = 1_000;
+
+/** Null: a signal came before the cluster was found. */
+export async function startAgentNode(
+  settings: NodeSettings,
+  secrets: Secrets,
+  version: string,
+): Promise<ClusterNode | null> {
+  const log = createPinoLog({ level: settings.logLevel });
+  for (const warning of secrets.warnings) log.warn(warning);
+  if (settings.http !== null) await assertAddressFree(settings.http);
+  const stopAsked = hearStopSignals(settings.drainMs, log);
+  const metrics = createPromMetrics({ process: true });
+  const onStopProcess = stopProcessWith(log);
+  const nodeLog = log.with({ node: settings.nodeName });
+  const joining = { settings, secrets, isServer: false, log: nodeLog, metrics, onStopProcess, stopAsked };
+  const member = await joinAsMember(joining);
+  if (member === null) return null;
+  const { directory, disk, way } = member;
+  const clock = new SystemClock();
+  const loopDelay = new LoopDelay('main');
+  const node = await startNode(
+    { ...nodeConfig(settings, member, version), isServer: false, address: addressOf(settings) },
+    {
+      clock,
+      random: Math.random,
+      turns: systemTurns,
+      log,
+      metrics,
+      disk,
+      zones: createIntlZones(),
+      executors: makeExecutors(settings, log),
+      mint,
+      connect: (self) => openWorkWires(way, self, { clock, log: nodeLog, metrics }, { ...member, hearsAll: false }),
+      onStopProcess,
+    },
+  );
+  let isDraining = false;
+  const checks = () => [
+    { name: 'nats', isOk: member.connections.status === 'connected', detail: member.connections.status },
+    { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
+    presenceCheck(member),
+  ];
+  const http =
+    settings.http === null
+      ? null
+      : createProbeDoor({
+          context: {
+            backend: {
+              health: () => Promise.resolve({ checks: checks() }),
+              metrics: () => {
+                node.system.sample();
+                loopDelay.sample(metrics);
+                return metrics.text();
+              },
+            },
+            clock,
+            log,
+            metrics,
+          },
+          nodeName: settings.nodeName,
+          apiToken: secrets.apiToken,
+        });
+  const url = http === null || settings.http === null ? '' : await http.listen(settings.http);
+  const close = async () => {
+    isDraining = true;
+    if (!(await node.drain(settings.drainMs))) {
+      log.warn(`work still runs after ${settings.drainMs} ms: it is ended, and recorded as lost`);
+    }
+    await http?.close(GRACE_MS);
+    await node.stop();
+    await member.close();
+  };
+  return { url, directory, ended: stopAsked.then(close) };
+}
+
+function addressOf({ http }: NodeSettings): string {
+  return http === null ? '' : `${http.host}:${http.port}`;
+}

@@ -1,0 +1,4 @@
+import { hallSuite } from '../suites/hall.ts';
+import { memoryWorld } from './memory-world.ts';
+
+hallSuite('memory hall', async () => memoryWorld());
