@@ -35,7 +35,7 @@ export interface Floor {
   readonly value: number;
 }
 
-/** On two cores, jobs with `my_role=web:1`. */
+/** One node on two cores, jobs with `my_role=web:1`. */
 export const FLOORS: readonly Floor[] = [
   floor('run-and-wait', 'shell echo, 1 client', 'p50Ms', 'at most', 5),
   floor('run-and-wait', 'shell echo, 32 clients', 'perSecond', 'at least', 500),
@@ -49,14 +49,28 @@ export const FLOORS: readonly Floor[] = [
   floor('idle', 'start to the first finished run of the sample', 'maxMs', 'at most', 2_000),
 ];
 
+/** Three servers, two agents and their NATS, all on two cores. */
+export const CLUSTER_FLOORS: readonly Floor[] = [
+  floor('run-and-wait', 'shell echo, 1 client', 'p50Ms', 'at most', 8),
+  floor('run-and-wait', 'shell echo, 32 clients', 'perSecond', 'at least', 400),
+  floor('run-and-wait', 'no-op function, 1 client', 'p50Ms', 'at most', 4),
+  floor('bulk', 'no-op function runs', 'perSecond', 'at least', 2_000),
+  floor('herd', 'no-op function, nominal to start', 'sharePercent', 'at least', 100),
+  floor('herd', 'no-op function, nominal to start', 'p99Ms', 'at most', 2_500),
+  ...['s1', 's2', 's3'].map((name) => floor('herd', `resident at most, ${name}`, 'megabytes', 'at most', 300)),
+  floor('put', 'put a new job, 32 clients', 'perSecond', 'at least', 2_000),
+  ...['s1', 's2', 's3'].map((name) => floor('idle', `resident, ${name}`, 'megabytes', 'at most', 150)),
+  ...['a1', 'a2'].map((name) => floor('idle', `resident, ${name}`, 'megabytes', 'at most', 100)),
+];
+
 export interface Judged {
   readonly floor: Floor;
   readonly value: number | null;
   readonly verdict: 'met' | 'not met' | 'not measured';
 }
 
-export function judge(figures: readonly Figure[]): readonly Judged[] {
-  return FLOORS.map((asked) => {
+export function judge(figures: readonly Figure[], floors = FLOORS): readonly Judged[] {
+  return floors.map((asked) => {
     const figure = figures.find(({ question, label }) => question === asked.question && label === asked.label);
     const value = figure?.measures[asked.measure];
     if (value === undefined) return { floor: asked, value: null, verdict: 'not measured' };

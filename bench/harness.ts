@@ -56,8 +56,8 @@ export const FULL_SCALE: Scale = {
 export interface Target {
   /** Clients spread over them. */
   readonly urls: readonly string[];
-  /** Of the node's process; null where it is not ours to look at. */
-  readonly pid: number | null;
+  /** That serve the load, as far as they are ours to look at: of one node, or of a whole cluster. */
+  readonly processes: readonly { readonly name: string; readonly pid: number }[];
   close(): Promise<void>;
 }
 
@@ -84,8 +84,8 @@ export interface NodeProcess extends Target {
   readonly startedAtMs: number;
 }
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
-const FUNCTIONS = fileURLToPath(new URL('./functions', import.meta.url));
+export const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+export const FUNCTIONS = fileURLToPath(new URL('./functions', import.meta.url));
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 15_000;
 const POLL_MS = 2;
@@ -121,7 +121,8 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeProcess>
   };
   try {
     const firstAnswerMs = await firstAnswer(url, child, startedAtMs);
-    return { urls: [url], pid: child.pid ?? 0, startedAtMs, firstAnswerMs, close };
+    const pid = child.pid ?? 0;
+    return { urls: [url], pid, processes: [{ name: 'node process', pid }], startedAtMs, firstAnswerMs, close };
   } catch (error) {
     await close();
     throw new Error(`the node did not start: ${error instanceof Error ? error.message : error}\n${words()}`);
@@ -129,7 +130,7 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeProcess>
 }
 
 export function runningCluster(urls: readonly string[]): Target {
-  return { urls, pid: null, close: () => Promise.resolve() };
+  return { urls, processes: [], close: () => Promise.resolve() };
 }
 
 /** One connection for each client, spread over the target's URLs. */
@@ -214,15 +215,17 @@ export function watchCosts(
 ): (calls: number) => Pick<Figure['measures'], 'nodeCpuUs' | 'clientCpuUs' | 'othersCpuPercent'> {
   const machine = machineTime();
   const client = process.cpuUsage();
-  const nodeMs = target.pid === null ? 0 : treeCpuMs(target.pid);
+  const spentMs = () => target.processes.reduce((sum, { pid }) => sum + treeCpuMs(pid), 0);
+  const isOurs = target.processes.length > 0;
+  const nodeMs = spentMs();
   return (calls) => {
     const { user, system } = process.cpuUsage(client);
     const clientMs = (user + system) / 1_000;
-    const usedMs = target.pid === null ? 0 : treeCpuMs(target.pid) - nodeMs;
+    const usedMs = spentMs() - nodeMs;
     const now = machineTime();
     const othersMs = Math.max(0, now.busyMs - machine.busyMs - clientMs - usedMs);
     return {
-      ...(target.pid === null ? {} : { nodeCpuUs: (1_000 * usedMs) / calls }),
+      ...(!isOurs ? {} : { nodeCpuUs: (1_000 * usedMs) / calls }),
       clientCpuUs: (1_000 * clientMs) / calls,
       othersCpuPercent: (100 * othersMs) / Math.max(1, now.totalMs - machine.totalMs),
     };
@@ -270,7 +273,7 @@ async function firstAnswer(url: string, child: ChildProcess, startedAtMs: number
   }
 }
 
-function lastWordsOf(child: ChildProcess): () => string {
+export function lastWordsOf(child: ChildProcess): () => string {
   let text = '';
   child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
     text = (text + chunk).slice(-4_000);
@@ -279,7 +282,7 @@ function lastWordsOf(child: ChildProcess): () => string {
 }
 
 /** Free at this moment; another program could take it before the node does, which then says so. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const { createServer } = await import('node:net');
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -39,6 +39,7 @@ export async function herd(context: BenchContext): Promise<Figure[]> {
     const lastMs = firstMs + (instants - 1) * everyMs;
     progress.step(`herd: ${herdJobs} jobs, ${instants} instants`);
     await pause(firstMs - everyMs / 2 - Date.now());
+    const termBefore = await termOf(connections[0]);
     const costs = watchCosts(target);
     const memory = watchMemory(target);
     // So that no further instant is due while the last one is read.
@@ -48,11 +49,12 @@ export async function herd(context: BenchContext): Promise<Figure[]> {
     }
     const spent = costs(herdJobs * instants);
     const peaks = memory();
+    const elections = (await termOf(connections[0])) - termBefore;
     progress.step('herd: reading the outcomes');
     await settle(connections[0], herdJobs, lastMs);
     const found = await readAll(connections, herdJobs, firstMs, lastMs);
     const expected = herdJobs * instants;
-    const note = `${expected} nominal times: ${found.ran} ran, ${found.open} open, ${found.skipped} skipped, ${found.missed} missed, ${expected - found.ran - found.open - found.skipped - found.missed} without an outcome; ${found.failed} runs failed`;
+    const note = `${expected} nominal times: ${found.ran} ran, ${found.open} open, ${found.skipped} skipped, ${found.missed} missed, ${expected - found.ran - found.open - found.skipped - found.missed} without an outcome; ${found.failed} runs failed; ${elections} elections meanwhile`;
     const share = { sharePercent: (100 * (found.ran - found.failed)) / expected, count: expected };
     return [
       {
@@ -77,6 +79,12 @@ export async function herd(context: BenchContext): Promise<Figure[]> {
 
 function nameOf(number: number): string {
   return `bench-herd-${number}`;
+}
+
+async function termOf(connection: HttpConnection | undefined): Promise<number> {
+  if (connection === undefined) throw new Error('no connection');
+  const { body } = await connection.call('GET', '/metrics');
+  return Number(/^carillon_raft_term\S* ([0-9]+)$/m.exec(body.toString('utf8'))?.[1] ?? 0);
 }
 
 /** Waits until the last instant's run of the last job is no longer open. */
@@ -140,28 +148,25 @@ async function firesOf(
   return list as readonly Fire[];
 }
 
-/** The most resident memory seen so far: of the node's process, and of its hosts together. */
+/** The most resident memory seen so far: of each process, and of its hosts together. */
 function watchMemory(target: Target): () => readonly { readonly label: string; readonly bytes: number }[] {
-  const { pid } = target;
-  if (pid === null) return () => [];
-  let nodeBytes = 0;
-  let hostBytes = 0;
+  const peaks = target.processes.map(({ name, pid }) => ({ name, pid, bytes: 0, hostBytes: 0 }));
   const sample = () => {
-    const [node, ...others] = processTree(pid);
-    nodeBytes = Math.max(nodeBytes, node?.residentBytes ?? 0);
-    hostBytes = Math.max(
-      hostBytes,
-      others.reduce((sum, { residentBytes }) => sum + residentBytes, 0),
-    );
+    for (const peak of peaks) {
+      const [node, ...others] = processTree(peak.pid);
+      const hostBytes = others.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
+      peak.bytes = Math.max(peak.bytes, node?.residentBytes ?? 0);
+      peak.hostBytes = Math.max(peak.hostBytes, hostBytes);
+    }
   };
   sample();
   const timer = setInterval(sample, SAMPLE_MS);
   return () => {
     clearInterval(timer);
     sample();
-    return [
-      { label: 'resident at most, node process', bytes: nodeBytes },
-      { label: 'resident at most, run hosts', bytes: hostBytes },
-    ];
+    return peaks.flatMap(({ name, bytes, hostBytes }) => [
+      { label: `resident at most, ${name}`, bytes },
+      ...(hostBytes === 0 ? [] : [{ label: `resident at most, run hosts of ${name}`, bytes: hostBytes }]),
+    ]);
   };
 }

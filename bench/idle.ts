@@ -13,9 +13,7 @@ const SAMPLE = 'hello';
 
 export async function idle(context: BenchContext): Promise<Figure[]> {
   const { progress, startNode } = context;
-  if (startNode === null) {
-    return [{ question: 'idle', label: 'resident, node process', measures: {}, note: 'not ours to look at' }];
-  }
+  if (startNode === null) return measureCluster(context);
   progress.step('idle: resident memory');
   const figures = await measureMemory(context, await startNode());
   progress.step('idle: startup');
@@ -40,6 +38,23 @@ export async function idle(context: BenchContext): Promise<Figure[]> {
     figures.push({ question: 'idle', label, measures: { p50Ms, maxMs, count: latencies.count }, note });
   }
   return figures;
+}
+
+/** Of a cluster that was just started. */
+async function measureCluster(context: BenchContext): Promise<Figure[]> {
+  const target = await context.open();
+  try {
+    if (target.processes.length === 0) {
+      return [{ question: 'idle', label: 'resident', measures: {}, note: 'not ours to look at' }];
+    }
+    context.progress.step('idle: letting the cluster settle');
+    await pause(context.scale.idleSettleMs);
+    return target.processes.map(({ name, pid }) =>
+      resident(`resident, ${name}`, processTree(pid)[0]?.residentBytes ?? 0),
+    );
+  } finally {
+    await target.close();
+  }
 }
 
 async function measureMemory(context: BenchContext, node: NodeProcess): Promise<Figure[]> {

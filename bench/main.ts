@@ -1,8 +1,10 @@
-/** `npm run bench [-- questions…] [--seconds N] [--best-of N] [--url URL,…] [--out DIR]`: see README.md beside it. */
+/** `npm run bench [-- questions…] [--seconds N] [--best-of N] [--cluster] [--url URL,…] [--out DIR]`: see README.md beside it. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bulk } from './bulk.ts';
+import { startCluster } from './cluster.ts';
+import { CLUSTER_FLOORS, FLOORS } from './figure.ts';
 import { type BenchContext, FULL_SCALE, type Question, runningCluster, type Scale, startNode } from './harness.ts';
 import { herd } from './herd.ts';
 import { idle } from './idle.ts';
@@ -29,11 +31,15 @@ const { values, positionals } = readArguments();
 const progress = createProgress(process.stderr);
 const scale = readScale();
 const urls = (values.url ?? '').split(',').filter((url) => url !== '');
+const isCluster = values.cluster === true;
 const context: BenchContext = {
   scale,
   progress,
-  open: () => (urls.length > 0 ? Promise.resolve(runningCluster(urls)) : startNode()),
-  startNode: urls.length > 0 ? null : startNode,
+  open: () => {
+    if (urls.length > 0) return Promise.resolve(runningCluster(urls));
+    return isCluster ? startCluster() : startNode();
+  },
+  startNode: urls.length > 0 || isCluster ? null : startNode,
 };
 const sections: Section[] = [];
 const machine = describeMachine();
@@ -54,7 +60,7 @@ for (const [question, ask] of QUESTIONS) {
   }
 }
 progress.done();
-const report = makeReport(machine, scale, sections);
+const report = makeReport(machine, scale, sections, isCluster || urls.length > 0 ? CLUSTER_FLOORS : FLOORS);
 const directory = resolve(values.out ?? join('bench', 'out'));
 await mkdir(directory, { recursive: true });
 await writeFile(join(directory, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
@@ -71,6 +77,7 @@ function readArguments() {
       options: {
         seconds: { type: 'string' },
         'best-of': { type: 'string' },
+        cluster: { type: 'boolean' },
         url: { type: 'string' },
         out: { type: 'string' },
       },

@@ -1,5 +1,5 @@
 /** The report, for people as Markdown and for programs as JSON. */
-import { type Figure, type Judged, judge, MEASURES, type Measure } from './figure.ts';
+import { type Figure, FLOORS, type Floor, type Judged, judge, MEASURES, type Measure } from './figure.ts';
 import type { Scale } from './harness.ts';
 import type { Machine, SyncFacts } from './machine.ts';
 
@@ -19,8 +19,16 @@ export interface Report {
   readonly floors: readonly Judged[];
 }
 
-export function makeReport(machine: Machine, scale: Scale, sections: readonly Section[]): Report {
-  const floors = judge(sections.flatMap(({ figures }) => figures));
+export function makeReport(
+  machine: Machine,
+  scale: Scale,
+  sections: readonly Section[],
+  asked: readonly Floor[] = FLOORS,
+): Report {
+  const floors = judge(
+    sections.flatMap(({ figures }) => figures),
+    asked,
+  );
   return { machine, scale, sections, floors };
 }
 

@@ -20,3 +20,17 @@ export function sourceFor(seed: number, purpose: number): Random {
   for (let thrown = 0; thrown < 4; thrown += 1) random();
   return random;
 }
+
+/** What random numbers are drawn for; each draws from its own source. */
+export const SOURCES = {
+  plan: 0,
+  network: 1,
+  faults: 2,
+  workload: 3,
+  disk: 4,
+  executor: 5,
+  events: 6,
+  hints: 7,
+  operator: 8,
+  firstNode: 10,
+} as const;

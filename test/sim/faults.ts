@@ -1,7 +1,8 @@
 /** Lets things go wrong as the plan says, at times drawn from the seed. */
 import type { Random } from '../../src/base/random.ts';
-import { between, chance, pick, sourceFor } from './draw.ts';
-import { SOURCES, type World } from './world.ts';
+import { between, chance, pick, SOURCES, sourceFor } from './draw.ts';
+import { repeat } from './repeat.ts';
+import type { World } from './world.ts';
 
 export class Faults {
   isStopped = false;
@@ -14,21 +15,18 @@ export class Faults {
   }
 
   start(): void {
-    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs, diskFailEveryMs } = this.#world.plan;
+    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs, diskFailEveryMs, wrongHintEveryMs } =
+      this.#world.plan;
     this.#repeat(partitionEveryMs, () => this.#partition());
     this.#repeat(crashEveryMs, () => this.#crash());
     this.#repeat(skewEveryMs, () => this.#skew());
     this.#repeat(stallEveryMs, () => this.#stall());
     this.#repeat(diskFailEveryMs, () => this.#failDisk());
+    this.#repeat(wrongHintEveryMs, () => this.#world.hints.tellWrong());
   }
 
   #repeat(everyMs: number, run: () => void): void {
-    if (everyMs === 0) return;
-    this.#world.clock.after(this.#random() * 2 * everyMs, () => {
-      if (this.isStopped) return;
-      run();
-      this.#repeat(everyMs, run);
-    });
+    repeat({ clock: this.#world.clock, random: this.#random, everyMs, isOver: () => this.isStopped }, run);
   }
 
   #later(delayMsMax: number, run: () => void): void {

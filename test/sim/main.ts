@@ -28,6 +28,7 @@ const startedMs = performance.now();
 let done = 0;
 let eventsDone = 0;
 let failures = 0;
+const sums = { hints: 0, lostHints: 0, wrongHints: 0, transfers: 0, transferred: 0, stops: 0, drained: 0 };
 for (let seed = from; seed < from + seeds && performance.now() < endMs; seed += 1) {
   const report = await simulate({
     seed,
@@ -36,6 +37,7 @@ for (let seed = from; seed < from + seeds && performance.now() < endMs; seed += 
   });
   done += 1;
   eventsDone += report.events;
+  addUp(report);
   if (report.failure !== null) {
     failures += 1;
     tellFailure(report);
@@ -46,7 +48,21 @@ for (let seed = from; seed < from + seeds && performance.now() < endMs; seed += 
 if (traceFile !== undefined) closeSync(traceFile);
 process.stderr.write('\n');
 console.log(`${done} seeds from ${from}, ${eventsDone} events, ${failures} failed, ${rate()}`);
+console.log(
+  `${sums.hints} hints reached raft, ${sums.lostHints} were lost, ${sums.wrongHints} were wrong; ` +
+    `${sums.transferred} of ${sums.transfers} transfers succeeded; ${sums.drained} of ${sums.stops} stops were drained`,
+);
 process.exitCode = failures > 0 ? 1 : 0;
+
+function addUp({ hints, operator }: SimulationReport): void {
+  sums.hints += hints.heard;
+  sums.lostHints += hints.lost;
+  sums.wrongHints += hints.wrong;
+  sums.transfers += operator.transfers;
+  sums.transferred += operator.transferred;
+  sums.stops += operator.stops;
+  sums.drained += operator.drained;
+}
 
 function tellFailure({ failure, seed }: SimulationReport): void {
   console.log(`\nseed ${seed} fails: ${failure?.message}\n\n${failure?.lastLines}`);

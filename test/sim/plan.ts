@@ -1,6 +1,6 @@
 /** What goes wrong in one seed. Swarm testing: each seed turns on a random subset, each with a random strength. */
 import type { Random } from '../../src/base/random.ts';
-import { between, chance, sourceFor } from './draw.ts';
+import { between, chance, SOURCES, sourceFor } from './draw.ts';
 
 export interface Plan {
   /** Of frames between nodes. */
@@ -39,6 +39,17 @@ export interface Plan {
   readonly slotsMax: number;
   /** Mean time between two calls of an operator. */
   readonly operateEveryMs: number;
+  /** Of the transport's hints that nobody listens at a server. */
+  readonly hintLossShare: number;
+  readonly hintSlowShare: number;
+  readonly hintSlowMsMax: number;
+  /** Mean time between two hints about a server that is up; 0: none. */
+  readonly wrongHintEveryMs: number;
+  /** Mean time between two orders to hand leadership over; 0: none. */
+  readonly transferEveryMs: number;
+  /** Mean time between two stops in order of any node; 0: none. */
+  readonly stopEveryMs: number;
+  readonly drainMsMax: number;
 }
 
 /** A cluster that nothing happens to. */
@@ -66,10 +77,17 @@ export const QUIET: Plan = {
   failedShare: 0.1,
   slotsMax: 100,
   operateEveryMs: 1_000,
+  hintLossShare: 0,
+  hintSlowShare: 0,
+  hintSlowMsMax: 0,
+  wrongHintEveryMs: 0,
+  transferEveryMs: 0,
+  stopEveryMs: 0,
+  drainMsMax: 2_000,
 };
 
 export function drawPlan(seed: number): Plan {
-  const random = sourceFor(seed, PLAN_SOURCE);
+  const random = sourceFor(seed, SOURCES.plan);
   const isOn = (): boolean => chance(random, 0.5);
   const some = (low: number, high: number): number => (isOn() ? between(random, low, high) : 0);
   return {
@@ -95,6 +113,13 @@ export function drawPlan(seed: number): Plan {
     failedShare: some(0.05, 0.4),
     slotsMax: isOn() ? 100 : Math.floor(between(random, 1, 4)),
     operateEveryMs: between(random, 150, 1_500),
+    hintLossShare: some(0.05, 1),
+    hintSlowShare: some(0.05, 0.5),
+    hintSlowMsMax: between(random, 50, 3_000),
+    wrongHintEveryMs: some(100, 5_000),
+    transferEveryMs: some(300, 10_000),
+    stopEveryMs: some(3_000, 30_000),
+    drainMsMax: isOn() ? between(random, 0, 500) : between(random, 500, 5_000),
   };
 }
 
@@ -102,5 +127,3 @@ function drawCompaction(random: Random): Pick<Plan, 'keepEntries' | 'logBytesMax
   if (chance(random, 0.3)) return { keepEntries: 8_192, logBytesMax: 128 * 1024 * 1024 };
   return { keepEntries: Math.floor(between(random, 1, 40)), logBytesMax: Math.floor(between(random, 0, 30_000)) };
 }
-
-const PLAN_SOURCE = 0;

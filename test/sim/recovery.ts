@@ -5,6 +5,7 @@
 import { parseExecutionId, parseRunId } from '../../src/jobs/ids.ts';
 import { type JobRow, keys, type NodeRow, type StatusRow } from '../../src/scheduler/rows.ts';
 import type { State } from '../../src/scheduler/state.ts';
+import type { Operator } from './operator.ts';
 import type { SimNode } from './sim-node.ts';
 import { check } from './violation.ts';
 import { PLAIN_JOB, type Workload } from './workload.ts';
@@ -12,13 +13,21 @@ import type { World } from './world.ts';
 
 const LEADER_MS = 15_000;
 const SESSIONS_MS = 20_000;
+/** Transfer, drain and what the disk has yet to write. */
+const STOP_MS = 15_000;
 const WRITE_MS = 5_000;
 const FIRES = 5;
 /** Longest `start_within`, run, retries with their delays, and the silence after which a node is given up. */
 const SETTLE_MS = 900_000;
 const EQUAL_MS = 30_000;
+const HAND_OVER_MS = 500;
 
-export async function recover(world: World, workload: Workload): Promise<void> {
+export async function recover(world: World, workload: Workload, operator: Operator): Promise<void> {
+  await world.runUntil(
+    () => !world.nodes.some((node) => node.isStopping),
+    STOP_MS,
+    () => 'every node that was told to stop',
+  );
   for (const node of world.nodes) node.start();
   await world.runUntil(
     () => world.leader !== undefined,
@@ -36,6 +45,7 @@ export async function recover(world: World, workload: Workload): Promise<void> {
   await becomeEqual(world);
   world.invariants.checkRows(world);
   checkWork(world);
+  await handOver(world, operator);
 }
 
 async function writeOnEveryServer(world: World, workload: Workload): Promise<void> {
@@ -150,6 +160,25 @@ function checkWork(world: World): void {
     const uid = parseRunId(parseExecutionId(execution)?.run ?? '')?.uid;
     check(uid !== undefined && deletedJobs.has(uid), () => `${execution} was started, and nobody knows how it ended`);
   }
+}
+
+/** All are level and nothing goes wrong, so the order to hand over is obeyed at once, and by no other way. */
+async function handOver(world: World, operator: Operator): Promise<void> {
+  const { elections } = world.invariants;
+  const before = leaderOf(world);
+  let next: string | null | undefined;
+  operator.transfer(before, (leader) => {
+    next = leader;
+  });
+  await world.runUntil(
+    () => next !== undefined && world.leader !== undefined,
+    HAND_OVER_MS,
+    () => 'a leader after an order to hand over',
+  );
+  check(next !== null, () => `${before.name} was told to hand over, and nobody took over`);
+  check(leaderOf(world).id === next, () => `${before.name} handed over to ${next}, ${world.leader?.name} leads`);
+  const rounds = world.invariants.elections - elections;
+  check(rounds === 1, () => `one order to hand over took ${rounds} elections`);
 }
 
 function openSessions(world: World): number {

@@ -1,6 +1,6 @@
 import type { VirtualTurns } from '../../src/actors/virtual-turns.ts';
 import type { Random } from '../../src/base/random.ts';
-import { type Log, type LogFields, noMetrics } from '../../src/base/telemetry.ts';
+import { type LogFields, noMetrics } from '../../src/base/telemetry.ts';
 import type { Clock, Timer } from '../../src/base/time.ts';
 import type { VirtualClock, VirtualClockView } from '../../src/base/virtual-clock.ts';
 import type { MemoryNetwork } from '../../src/cluster/memory-transport.ts';
@@ -8,10 +8,9 @@ import type { Channel, Transport } from '../../src/cluster/transport.ts';
 import type { Executor } from '../../src/executors/executor.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import { type NodeConfig, type Platform, type RunningNode, startNode } from '../../src/node.ts';
-import type { Disk } from '../../src/store/disk.ts';
 import { MemoryDrive } from '../../src/store/memory-disk.ts';
 import type { CrashMode } from '../../src/store/memory-storage.ts';
-import type { Storage } from '../../src/store/storage.ts';
+import { PromiseNotingDisk, SimLog } from './sim-platform.ts';
 
 /** What a node needs of its world. */
 export interface Surroundings {
@@ -25,8 +24,12 @@ export interface Surroundings {
   readonly onLine: (node: SimNode, level: string, message: string, fields: LogFields) => void;
   /** Something of the node threw, so its process ends. */
   readonly onFailed: (node: SimNode, error: unknown, actor: string) => void;
+  /** It has stopped in order, and is down. */
+  readonly onStopped: (node: SimNode) => void;
   /** A frame leaves the node; what it throws is kept by the world. */
   readonly onSend: (node: SimNode, to: string, channel: Channel, body: Uint8Array) => void;
+  /** The transport tells a server that nobody listens at `about`; `hear` takes it to raft, at once or never or later. */
+  readonly onHint: (node: SimNode, about: string, hear: () => boolean) => void;
   /** A promise was asked for: what waits for it runs in microtasks. */
   readonly onPromise: () => void;
 }
@@ -71,8 +74,18 @@ export class SimNode {
     return this.#life !== undefined;
   }
 
-  get isStarting(): boolean {
-    return this.#life !== undefined && this.#life.node === undefined;
+  /** A start, a stop or a transfer is under way: something that lives in promises. */
+  get isInPromises(): boolean {
+    return this.#life !== undefined && (this.#life.node === undefined || this.#life.promises > 0);
+  }
+
+  get isStopping(): boolean {
+    return this.#life?.isStopping === true;
+  }
+
+  /** It has said that nothing runs here any more and every result is taken. */
+  get isDrained(): boolean {
+    return this.#life?.isDrained === true;
   }
 
   /** Undefined while it is down or starting. */
@@ -99,7 +112,7 @@ export class SimNode {
       connect: (self) => {
         this.isFormed = true;
         const transport = this.#world.network.attach(self.node, self.boot, { isServer: this.config.isServer });
-        return watched(transport, (to, channel, body) => this.#world.onSend(this, to, channel, body));
+        return this.#watch(life, transport);
       },
       onStopProcess: (error, actor) => {
         if (!life.isOver) this.#world.onFailed(this, error, actor);
@@ -116,6 +129,36 @@ export class SimNode {
     );
   }
 
+  /** As if the transport had said that nobody listens at `about`. False: there is no raft here that could hear it. */
+  hint(about: string): boolean {
+    return this.#life?.hearHint?.(about) === true;
+  }
+
+  /** Asks it to hand its leadership over, as an operator does. `done` hears who leads then; not if the node dies. */
+  transfer(timeoutMs: number, done: (leader: string | null) => void): void {
+    const life = this.#life;
+    if (life?.node === undefined || life.isStopping) return;
+    this.#follow(life, life.node.transfer(timeoutMs), done);
+  }
+
+  /** Stops it as a signal does: leadership handed over, work drained within a deadline, everything closed. */
+  stop(times: { readonly transferMs: number; readonly drainMs: number }, onDrained: () => void): void {
+    const life = this.#life;
+    const node = life?.node;
+    if (life === undefined || node === undefined || life.isStopping) return;
+    life.isStopping = true;
+    const stopped = (async () => {
+      await node.transfer(times.transferMs);
+      const isDrained = await node.drain(times.drainMs);
+      if (isDrained && !life.isOver) {
+        life.isDrained = true;
+        onDrained();
+      }
+      await node.stop();
+    })();
+    this.#follow(life, stopped, () => this.#stopped(life));
+  }
+
   /** Everything in memory is gone at once: timers, mailboxes, connections, runs. */
   crash(random: Random, mode: CrashMode): void {
     if (this.#life === undefined) return;
@@ -126,11 +169,61 @@ export class SimNode {
     this.#world.network.detach(this.id);
     this.drive.crash(random, mode);
   }
+
+  /** What comes of a promise, unless the life that made it is over. */
+  #follow<Value>(life: Life, promise: Promise<Value>, done: (value: Value) => void): void {
+    life.promises += 1;
+    promise.then(
+      (value) => {
+        life.promises -= 1;
+        if (!life.isOver) done(value);
+      },
+      (error: unknown) => {
+        if (!life.isOver) this.#world.onFailed(this, error, 'promise');
+      },
+    );
+  }
+
+  #stopped(life: Life): void {
+    // No write has met the failure, and the next start would.
+    if (this.isDoomed) return this.#world.onFailed(this, new Error('its disk has failed'), 'stop');
+    life.end();
+    this.#life = undefined;
+    this.#world.network.detach(this.id);
+    this.#world.onStopped(this);
+  }
+
+  #watch(life: Life, transport: Transport): Transport {
+    const { onSend, onHint } = this.#world;
+    return {
+      send: (to, channel, body) => {
+        onSend(this, to, channel, body);
+        transport.send(to, channel, body);
+      },
+      broadcast: (channel, body) => transport.broadcast(channel, body),
+      onArrival: (listener) => transport.onArrival(listener),
+      onUnreachable: (listener) => {
+        const hear = (about: string): boolean => {
+          if (!life.isOver) listener(about);
+          return !life.isOver;
+        };
+        if (this.config.isServer) life.hearHint = hear;
+        transport.onUnreachable((about) => onHint(this, about, () => hear(about)));
+      },
+      close: () => transport.close(),
+    };
+  }
 }
 
 /** One life of a node: its clock and its turns end with it, even for code that is still on its way. */
 class Life {
   isOver = false;
+  isStopping = false;
+  isDrained = false;
+  /** Under way. */
+  promises = 0;
+  /** Takes hints to raft. */
+  hearHint: ((about: string) => boolean) | undefined;
   node: RunningNode | undefined;
   readonly clock: Clock;
   readonly #view: VirtualClockView;
@@ -159,93 +252,4 @@ class Life {
   }
 }
 
-function watched(transport: Transport, onSend: (to: string, channel: Channel, body: Uint8Array) => void): Transport {
-  return {
-    send(to, channel, body) {
-      onSend(to, channel, body);
-      transport.send(to, channel, body);
-    },
-    broadcast: (channel, body) => transport.broadcast(channel, body),
-    onArrival: (listener) => transport.onArrival(listener),
-    onUnreachable: (listener) => transport.onUnreachable(listener),
-    close: () => transport.close(),
-  };
-}
-
 const NO_TIMER: Timer = { cancel() {} };
-
-class SimLog implements Log {
-  readonly #fields: LogFields;
-  readonly #onLine: (level: string, message: string, fields: LogFields) => void;
-
-  constructor(fields: LogFields, onLine: (level: string, message: string, fields: LogFields) => void) {
-    this.#fields = fields;
-    this.#onLine = onLine;
-  }
-
-  debug(): void {}
-
-  info(message: string, fields: LogFields = {}): void {
-    this.#onLine('info', message, { ...this.#fields, ...fields });
-  }
-
-  warn(message: string, fields: LogFields = {}): void {
-    this.#onLine('warn', message, { ...this.#fields, ...fields });
-  }
-
-  error(message: string, fields: LogFields = {}): void {
-    this.#onLine('error', message, { ...this.#fields, ...fields });
-  }
-
-  with(fields: LogFields): Log {
-    return new SimLog({ ...this.#fields, ...fields }, this.#onLine);
-  }
-}
-
-/** A disk that says when somebody begins to wait for one of its promises. */
-class PromiseNotingDisk implements Disk {
-  readonly label: string;
-  readonly #disk: Disk;
-  readonly #onPromise: () => void;
-
-  constructor(disk: Disk, onPromise: () => void) {
-    this.label = disk.label;
-    this.#disk = disk;
-    this.#onPromise = onPromise;
-  }
-
-  openStorage(name: string): Promise<Storage> {
-    this.#onPromise();
-    return this.#disk.openStorage(name);
-  }
-
-  storageNames(): Promise<readonly string[]> {
-    this.#onPromise();
-    return this.#disk.storageNames();
-  }
-
-  removeStorage(name: string): Promise<void> {
-    this.#onPromise();
-    return this.#disk.removeStorage(name);
-  }
-
-  readFile(name: string): Promise<Uint8Array | undefined> {
-    this.#onPromise();
-    return this.#disk.readFile(name);
-  }
-
-  replaceFile(name: string, content: Uint8Array): Promise<void> {
-    this.#onPromise();
-    return this.#disk.replaceFile(name, content);
-  }
-
-  freeBytes(): Promise<number> {
-    this.#onPromise();
-    return this.#disk.freeBytes();
-  }
-
-  close(): Promise<void> {
-    this.#onPromise();
-    return this.#disk.close();
-  }
-}

@@ -1,4 +1,6 @@
 import { Faults } from './faults.ts';
+import type { HintCounts } from './hints.ts';
+import { Operator, type OperatorCounts } from './operator.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { recover } from './recovery.ts';
 import { Violation } from './violation.ts';
@@ -24,6 +26,8 @@ export interface SimulationReport {
   readonly starts: number;
   readonly elections: number;
   readonly counts: WorkloadCounts;
+  readonly hints: HintCounts;
+  readonly operator: OperatorCounts;
   readonly digest: string;
   readonly failure: { readonly message: string; readonly lastLines: string } | null;
 }
@@ -36,16 +40,19 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const world = new World({ seed, plan, ...(sink === undefined ? {} : { sink }) });
   const workload = new Workload(world);
   const faults = new Faults(world);
+  const operator = new Operator(world);
   let failure: SimulationReport['failure'] = null;
   try {
     for (const node of world.nodes) node.start();
     workload.start();
     faults.start();
+    operator.start();
     await (virtualMs === undefined ? world.run(() => world.events >= events) : world.runFor(virtualMs));
     faults.isStopped = true;
+    operator.isStopped = true;
     workload.isStopped = true;
     world.calm();
-    await recover(world, workload);
+    await recover(world, workload, operator);
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     failure = { message: error.message, lastLines: world.trace.lastLines() };
@@ -58,6 +65,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     starts: world.invariants.starts.size,
     elections: world.invariants.elections,
     counts: workload.counts,
+    hints: world.hints.counts,
+    operator: operator.counts,
     digest: world.trace.digest(),
     failure,
   };

@@ -9,10 +9,10 @@ import type { Job } from '../../src/jobs/job.ts';
 import type { Intent, Result, Submission } from '../../src/scheduler/intent.ts';
 import { requestKey } from '../../src/scheduler/requests.ts';
 import type { SubmitAnswer, WaitAnswer } from '../../src/scheduler/submission-actor.ts';
-import { chance, pick, sourceFor } from './draw.ts';
+import { chance, pick, SOURCES, sourceFor } from './draw.ts';
 import type { SimNode } from './sim-node.ts';
 import { check } from './violation.ts';
-import { SOURCES, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** Longer than a submission may take. */
 const ASK_MS = 15_000;

@@ -4,7 +4,7 @@
  *
  *   step: earliest timer ─► set the time, run it ─► take turns until every mailbox is empty ─► check what must hold
  *
- * The loop is synchronous but for what lives in promises (a node's start, a snapshot that is installed): while any
+ * The loop is synchronous but for what lives in promises (a node's start and stop, a snapshot that is installed): while any
  * of that is under way, a fixed number of microtasks is let run after each event, which is the same in each run.
  */
 import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
@@ -15,7 +15,8 @@ import { MemoryNetwork, type Passage } from '../../src/cluster/memory-transport.
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import type { NodeConfig } from '../../src/node.ts';
-import { between, chance, sourceFor } from './draw.ts';
+import { between, chance, SOURCES, sourceFor } from './draw.ts';
+import { Hints } from './hints.ts';
 import { Invariants } from './invariants.ts';
 import { type Plan, QUIET } from './plan.ts';
 import { Promises } from './promises.ts';
@@ -38,6 +39,7 @@ export class World {
   readonly network: MemoryNetwork;
   readonly invariants: Invariants;
   readonly promises: Promises;
+  readonly hints: Hints;
   readonly nodes: readonly SimNode[];
   readonly seed: number;
   plan: Plan;
@@ -53,6 +55,7 @@ export class World {
     this.trace = new Trace(() => this.clock.monotonic(), sink);
     this.invariants = new Invariants({ zones: ZONES, nameOf });
     this.promises = new Promises({ cluster: CLUSTER_UUID, nameOf });
+    this.hints = new Hints(this);
     this.#diskRandom = sourceFor(seed, SOURCES.disk);
     const networkRandom = sourceFor(seed, SOURCES.network);
     this.network = new MemoryNetwork({
@@ -101,11 +104,15 @@ export class World {
   /** Until `isOver`, asked after each event. Throws the first violation. */
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      const isStarting = this.nodes.some((node) => node.isStarting);
-      if (!this.clock.runNext() && !isStarting) throw new Violation('nobody waits for anything any more');
+      const isInPromises = this.nodes.some((node) => node.isInPromises);
+      if (!this.clock.runNext() && !isInPromises) throw new Violation('nobody waits for anything any more');
       this.events += 1;
       this.#takeTurns();
-      if (isStarting || this.#microtasksOwed > 0) await this.#letMicrotasksRun();
+      if (isInPromises || this.#microtasksOwed > 0) {
+        await this.#letMicrotasksRun();
+        // What went on while this loop came back to itself.
+        this.#takeTurns();
+      }
       this.guard(() => this.invariants.afterEvent(this));
       if (this.#violation !== undefined) throw this.#violation;
     }
@@ -219,6 +226,14 @@ export class World {
       onSend: (node, to, channel, body) => {
         if (channel === 'raft') this.guard(() => this.promises.sent(node, to, body));
       },
+      onHint: (node, about, hear) => {
+        const subject = this.nodes.find(({ id }) => id === about);
+        if (subject !== undefined) this.hints.arrive(node, subject, hear);
+      },
+      onStopped: (node) => {
+        this.trace.add(node.name, 'has stopped');
+        this.clock.after(this.plan.outageMsMax * this.#diskRandom(), () => node.start());
+      },
       onFailed: (node, error, actor) => {
         if (node.isDoomed) return this.#stopDoomed(node);
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -246,16 +261,6 @@ export class World {
     });
   }
 }
-
-export const SOURCES = {
-  network: 1,
-  faults: 2,
-  workload: 3,
-  disk: 4,
-  executor: 5,
-  events: 6,
-  firstNode: 10,
-} as const;
 
 /** A Sunday in March, an hour before Berlin's clocks spring forward. */
 const START_MS = Date.UTC(2026, 2, 29, 0, 58, 30);
