@@ -9,6 +9,7 @@ import { NATS_OPERATIONS } from '../src/api/nats-service.ts';
 import { METRICS } from '../src/base/metrics.ts';
 import { registerClientCommands } from '../src/cli/client-commands.ts';
 import { devCommand } from '../src/cli/dev-command.ts';
+import { agentCommand, serverCommand } from '../src/cli/node-commands.ts';
 import { NODE_EXIT_CODES } from '../src/cli/node-exit-codes.ts';
 import { parseSchedule } from '../src/jobs/schedule.ts';
 import { HOST_NAME, PROCESSORS, REQUIRED, SETTINGS, type SettingRow, variableOf } from '../src/settings-table.ts';
@@ -80,7 +81,7 @@ test('every subject of the NATS service stands in the table', () => {
 
 test('every command line in the documents exists, with its options', () => {
   const program = new Command('carillon');
-  program.addCommand(devCommand('0.0.0'));
+  program.addCommand(devCommand('0.0.0')).addCommand(serverCommand('0.0.0')).addCommand(agentCommand('0.0.0'));
   registerClientCommands(program);
   const wrong: string[] = [];
   let count = 0;
