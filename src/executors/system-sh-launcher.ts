@@ -25,13 +25,17 @@ const SCRIPT_CHARACTERS_MAX = 65_536;
 const KEEP_MS = 1_000;
 
 /**
- * At each line runs the script beside its FIFO (a shell reads pipes byte by byte, but files by blocks), and tells on
- * descriptor 3 how it ended. The shell itself says on its stderr that a signal ended a child, which tells `exit 137`
- * from KILL. When its host is gone it tidies up.
+ * At each line runs the script beside its FIFO that the line names (a shell reads pipes byte by byte, but files by
+ * blocks), and tells on descriptor 3 how it ended. The shell itself says on its stderr that a signal ended a child,
+ * which tells `exit 137` from KILL. When its host is gone it tidies up.
+ *
+ * Two scripts take turns: the shell tells that a child has ended before it has looked for the end of the script, so one
+ * that is written into the same file meanwhile would be read from its middle on.
  */
 const HELPER_SCRIPT =
   'exec 2>&3; unset PWD OLDPWD; mkfifo -m 600 "$1" || exit 1; echo r >&3; ' +
-  'while read -r go; do . "$1.run"; done; exec 2>/dev/null; rm -f "$1" "$1.run"; rmdir "$(dirname "$1")"';
+  'while read -r turn; do . "$1.run$turn"; done; exec 2>/dev/null; ' +
+  'rm -f "$1" "$1.run0" "$1.run1"; rmdir "$(dirname "$1")"';
 
 /**
  * Starts children through small long-lived shells, which fork in a fraction of the time that `spawn` needs, on a core
@@ -163,6 +167,8 @@ class Helper {
   readonly #callbacks: { readonly idle: () => void; readonly gone: () => void };
   #isReady = false;
   #isGivenUp = false;
+  /** Which script is next. */
+  #turn: 0 | 1 = 0;
   #current: Current | null = null;
   #waiting: Order | null = null;
   #rest = '';
@@ -214,13 +220,14 @@ class Helper {
     // In the foreground: a shell starts background children with SIGINT ignored. So it has to find its own pid.
     const script = `(set -- /proc/self/task/*;echo "p \${1##*/}">&3;exec 3>&-;${line}) </dev/null >${quote(this.#fifo)} 2>&1;echo "s $?">&3\n`;
     try {
-      writeFileSync(`${this.#fifo}.run`, script, { mode: 0o600 });
+      writeFileSync(`${this.#fifo}.run${this.#turn}`, script, { mode: 0o600 });
     } catch (error) {
       closeSync(readEnd);
       throw error;
     }
     this.#current = { listener, readEnd, pid: 0, socket: null, hasExited: false, wasSignalled: false };
-    this.#process.stdin?.write('\n');
+    this.#process.stdin?.write(`${this.#turn}\n`);
+    this.#turn = this.#turn === 0 ? 1 : 0;
   }
 
   close(): void {
@@ -290,7 +297,7 @@ class Helper {
   }
 
   #removeFiles(): void {
-    for (const file of [this.#fifo, `${this.#fifo}.run`]) rmSync(file, { force: true });
+    for (const end of ['', '.run0', '.run1']) rmSync(`${this.#fifo}${end}`, { force: true });
   }
 
   #onGone(): void {

@@ -18,7 +18,8 @@ export type EchoMessage =
   | { readonly type: 'exit' }
   /** Answers, and ends the thread as soon as the answer is posted. */
   | { readonly type: 'greet-and-exit' }
-  | { readonly type: 'spin' }
+  /** Answers nothing any more; sets the first word of `isSpinning`, which nothing else could tell. */
+  | { readonly type: 'spin'; readonly isSpinning?: SharedArrayBuffer }
   | { readonly type: 'number'; readonly value: number }
   /** Answered with how many numbers came, and whether each was one more than the one before. */
   | { readonly type: 'count' }
@@ -60,6 +61,7 @@ serveThread<EchoConfig>({
                 system.atTurnEnd(() => system.atTurnEnd(() => process.exit(3)));
                 return;
               case 'spin':
+                if (message.isSpinning !== undefined) Atomics.store(new Int32Array(message.isSpinning), 0, 1);
                 for (;;);
               case 'number':
                 isInOrder &&= message.value === count;

@@ -287,7 +287,9 @@ test('a control call to a thread that never answers ends at its deadline', async
 test('inspect fails at once when the thread is terminated in the middle, and after it', async (t) => {
   const { thread, echo } = setupThread(t);
   await thread.start();
-  echo.send({ type: 'spin' });
+  const isSpinning = new SharedArrayBuffer(4);
+  echo.send({ type: 'spin', isSpinning });
+  while (Atomics.load(new Int32Array(isSpinning), 0) === 0) await new Promise((resolve) => setImmediate(resolve));
   // A spinning thread answers nothing; only its death can settle this call.
   const inspected = assert.rejects(thread.inspect(), { code: 'thread-died' });
 

@@ -83,6 +83,27 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     });
   }
 
+  // A helper that read on in the script of the next run, from where the shorter one before it had ended, died of what
+  // it found: one run in about a thousand, so this sees such a mistake in some of its runs, not in each.
+  test('long commands follow short ones at once, side by side, and each runs once', async () => {
+    const marks = join(directory, 'marks');
+    const lane = async (number: number): Promise<void> => {
+      for (let round = 0; round < 300; round += 1) {
+        const long = `: ${'x'.repeat(100 + (round % 7) * 60)}\n\necho ${number}-${round} >> ${marks}`;
+        for (const command of ['true', long]) {
+          const ending = await run(shell, taskOf(line(command)));
+          assert.equal(ending.outcome, 'succeeded', `${ending.reason}: ${textOf(ending)}`);
+        }
+      }
+    };
+
+    await Promise.all([1, 2, 3].map(lane));
+
+    const written = readFileSync(marks, 'utf8').trim().split('\n');
+    assert.equal(written.length, 900);
+    assert.equal(new Set(written).size, 900);
+  });
+
   test('without shell the line is split and nothing is expanded', async () => {
     const ending = await run(shell, taskOf({ command: `printf '%s|' "a b" $HOME c\\ d *` }));
 
