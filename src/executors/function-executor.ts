@@ -39,7 +39,8 @@ export class FunctionExecutor implements Executor {
       name: 'function host',
       entry: new URL('./function-host.worker.js', import.meta.url),
       args: [options.directory, threadsMax, options.callBytesMax ?? CALL_BYTES_MAX, residentBytesMax].map(String),
-      execArgv: ['--max-old-space-size=128'],
+      // No heap limit here: a flag would hold for each thread as well, in place of the limit that it is given.
+      execArgv: [],
       environment: environmentForChildren(options.environment, options.inheritEnvironment),
       residentBytesMax: REPLACE_FACTOR * residentBytesMax,
       log: options.log,

@@ -29,6 +29,11 @@ const CULPRIT_PAUSE_MS = 400;
 const TIMEOUT_GRACE_MS = 200;
 const IDLE_MS = 30_000;
 const MIB = 1024 * 1024;
+/**
+ * A thread that reaches its limit is given 16 MiB more by Node, to stop in. What survives one collection of the young
+ * must fit in there: else V8 ends the whole process, and with it every call beside.
+ */
+const YOUNG_GENERATION_MIB = 12;
 
 /** Calls functions on threads of a piscina pool. Whatever they do, each call ends once, and the others go on. */
 export class FunctionHost {
@@ -57,7 +62,10 @@ export class FunctionHost {
       // A thread without a call sleeps in an atomic wait: what a function left behind stands still until the next.
       atomics: 'sync',
       recordTiming: false,
-      resourceLimits: { maxOldGenerationSizeMb: Math.ceil(options.callBytesMax / MIB) },
+      resourceLimits: {
+        maxOldGenerationSizeMb: Math.ceil(options.callBytesMax / MIB),
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB,
+      },
     });
     this.#pool.on('message', (output: ThreadOutput) => this.#calls.get(output.execution)?.write(output.text));
     // A thread that fails between calls is replaced by the pool; no call has lost anything.

@@ -177,6 +177,15 @@ test('a full heap ends the thread', async () => {
   assert.deepEqual([ending.outcome, ending.reason], ['failed', 'memory limit']);
 });
 
+test('a heap may grow up to the limit of its call', async () => {
+  const own = newFunctions({ callBytesMax: 256 * 1024 * 1024 });
+
+  const ending = await run(own, callOf('holdHeap', { input: 200, timeout: '20s' }));
+  await own.close();
+
+  assert.deepEqual([ending.outcome, ending.reason], ['succeeded', '']);
+});
+
 test('16 pbkdf2 at once all come back', async () => {
   const endings = await Promise.all(
     Array.from({ length: 16 }, () => run(functions, callOf('hash', { input: 20_000 }))),
