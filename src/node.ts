@@ -113,7 +113,7 @@ export interface RunningNode {
   transfer(timeoutMs: number): Promise<string | null>;
   /**
    * Is no longer ready, starts nothing new and waits for what runs, at most so long; true: all has ended and every
-   * result is taken.
+   * result is taken. Then the node also leaves: it gives up its session, if a leader answers soon.
    */
   drain(timeoutMs: number): Promise<boolean>;
   stop(): Promise<void>;
@@ -219,7 +219,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     transfer: async (timeoutMs) => (await consensus?.transfer(timeoutMs)) ?? null,
     drain(timeoutMs) {
       isDraining = true;
-      return drain(work, clock, timeoutMs);
+      return drain({ work, stateActor: consensus?.stateActor ?? null, clock, timeoutMs });
     },
     async stop() {
       await consensus?.stop();
@@ -282,9 +282,31 @@ function sessionCheck(reader: DiskReader, { node, boot }: Self, slots: number): 
 }
 
 const OUTBOX_LOOK_MS = 20;
+/** The executor answers sooner. */
+const LEAVE_MS = 2_000;
+const STORED_MS = 2_000;
+
+async function drain({
+  work: { executor },
+  stateActor,
+  clock,
+  timeoutMs,
+}: {
+  readonly work: Work;
+  /** Null on an agent. */
+  readonly stateActor: Consensus['stateActor'] | null;
+  readonly clock: Clock;
+  readonly timeoutMs: number;
+}): Promise<boolean> {
+  const isDrained = await drainWork(executor, clock, timeoutMs);
+  if (isDrained) await askPromise(executor, { type: 'leave' }, LEAVE_MS);
+  // The end of its own session is among the entries that a clean stop has on disk.
+  if (stateActor !== null) await askPromise(stateActor, { type: 'await-stored' }, STORED_MS);
+  return isDrained;
+}
 
 /** A result is taken when a committed entry has acknowledged it: then the outbox is empty. */
-async function drain({ executor }: Work, clock: Clock, timeoutMs: number): Promise<boolean> {
+async function drainWork(executor: Work['executor'], clock: Clock, timeoutMs: number): Promise<boolean> {
   const untilMs = clock.monotonic() + timeoutMs;
   const drained = await askPromise(executor, { type: 'drain' }, timeoutMs);
   if (drained.type === 'failed') return false;

@@ -186,7 +186,7 @@ function withoutCode(text: string): string {
 function commandLines(text: string): string[] {
   const blocks = [...text.matchAll(/^```[a-z]*\n([\s\S]*?)^```/gm)].flatMap(([, block = '']) => block.split('\n'));
   const inline = codesIn(text.replace(/^```[\s\S]*?^```/gm, ''));
-  const start = /^(?:[A-Z_]+=\S* )*(?:npx )?carillon (?=[a-z-])/;
+  const start = /^(?:[A-Z_]+=\S* |[a-z]+=\$\()*(?:npx )?carillon (?=[a-z-])/;
   return [...blocks, ...inline].filter((line) => start.test(line)).map((line) => line.replace(start, ''));
 }
 

@@ -33,10 +33,11 @@ export function addPages(
   const page = async () => {
     const members = (await backend.members()).items;
     const own = members.find((view) => view.name === options.nodeName);
-    const alive = members.filter((view) => view.isAlive).length;
+    const left = members.filter((view) => !view.isAlive && view.hasLeft).length;
+    const failed = members.filter((view) => !view.isAlive).length - left;
     return {
       agent: { name: options.nodeName, version: options.version },
-      serf: { members: String(members.length), failed: String(members.length - alive), left: '0', health_score: '0' },
+      serf: { members: String(members.length), failed: String(failed), left: String(left), health_score: '0' },
       tags: own === undefined ? {} : { ...own.tags, server: String(own.isServer) },
     };
   };

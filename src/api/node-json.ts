@@ -3,7 +3,7 @@ import type { NodeView } from '../scheduler/views.ts';
 import type { JsonOut } from './json-text.ts';
 
 export function writeMember(view: NodeView): Readonly<Record<string, JsonOut>> {
-  return { ...writeLeader(view), id: view.node, statusText: view.isAlive ? 'alive' : 'failed' };
+  return { ...writeLeader(view), id: view.node, statusText: STATUS_TEXTS[statusOf(view)] };
 }
 
 /** A member without `id` and `statusText`, as Dkron's `/v1/leader`. */
@@ -14,7 +14,7 @@ export function writeLeader(view: NodeView): Readonly<Record<string, JsonOut>> {
     Addr: host,
     Port: port,
     Tags: { ...view.tags, server: String(view.isServer), version: view.version },
-    Status: view.isAlive ? 1 : 4,
+    Status: statusOf(view),
     ProtocolMin: 1,
     ProtocolMax: 1,
     ProtocolCur: 1,
@@ -33,6 +33,14 @@ export function writeLeader(view: NodeView): Readonly<Record<string, JsonOut>> {
     address: view.address,
   };
 }
+
+/** Serf's numbers. */
+function statusOf({ isAlive, hasLeft }: NodeView): keyof typeof STATUS_TEXTS {
+  if (isAlive) return 1;
+  return hasLeft ? 3 : 4;
+}
+
+const STATUS_TEXTS = { 1: 'alive', 3: 'left', 4: 'failed' } as const;
 
 function splitAddress(address: string): { readonly host: string; readonly port: number } {
   const match = /^(?:[a-z]+:\/\/)?\[?(.*?)\]?:([0-9]{1,5})\/?$/.exec(address);

@@ -178,10 +178,10 @@ export class ServerBackend implements Backend {
     const { leader } = this.#options.progressNow();
     const items: NodeView[] = [];
     await this.#reader.each<NodeRow>('node/', 'node0', (row) => {
-      const { node, name, boot, isServer, session, tags, slots, version, address, isOpen } = row;
+      const { node, name, boot, isServer, session, tags, slots, version, address, isOpen, hasLeft } = row;
       const slotsUsed = used.get(node) ?? 0;
       const view = { node, name, boot, isServer, session, tags, slots, slotsUsed, version, address };
-      items.push({ ...view, isAlive: isOpen, isLeader: node === leader });
+      items.push({ ...view, isAlive: isOpen, hasLeft, isLeader: node === leader });
     });
     items.sort((left, right) => (left.name < right.name ? -1 : 1));
     return { items, total: items.length, index };

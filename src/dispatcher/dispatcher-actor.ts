@@ -2,7 +2,7 @@
 
 import type { Actor, ActorContext, ActorRef, AskOutcome } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
-import type { ExecuteItem, FromNode, ToNode } from '../executors/protocol.ts';
+import type { FromNode, ToNode } from '../executors/protocol.ts';
 import type { Finish } from '../jobs/finish.ts';
 import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import { type Command, encodeCommand } from '../scheduler/command.ts';
@@ -11,8 +11,17 @@ import { keys, type NodeRow, type OpenRow } from '../scheduler/rows.ts';
 import type { SchedulerMessage } from '../scheduler/scheduler-actor.ts';
 import type { State } from '../scheduler/state.ts';
 import { scanAll } from '../scheduler/state-scan.ts';
+import { abandonedFinish } from './abandoned.ts';
+import {
+  ACKNOWLEDGES_PER_MESSAGE,
+  add,
+  chunks,
+  EXECUTES_PER_MESSAGE,
+  executeBatches,
+  finishBatches,
+} from './batches.ts';
 import { executeItem } from './dispatcher.ts';
-import { Pulse } from './pulse.ts';
+import { Sessions } from './sessions.ts';
 
 export type DispatcherMessage =
   | { readonly type: 'leading'; readonly isLeading: boolean; readonly term: number }
@@ -40,14 +49,6 @@ export interface DispatcherOptions {
   readonly marginMs: number;
 }
 
-interface Opening {
-  readonly boot: number;
-  /** When the node sent the newest word that was heard meanwhile, by its own clock. */
-  readonly sentAtMs: number;
-  /** Then it is proposed again. */
-  readonly untilMs: number;
-}
-
 interface Found {
   readonly nodes: readonly NodeRow[];
   readonly open: readonly { readonly execution: string; readonly row: OpenRow }[];
@@ -55,18 +56,9 @@ interface Found {
 
 const BEACON_MS = 500;
 const SWEEP_MS = 5_000;
-/** A node that was silent for so long gets nothing new: two and a half heartbeats. */
-const LIVE_MS = 2_500;
-const EXECUTES_PER_MESSAGE = 200;
-/** Well below the 1 MiB that NATS carries; a single item never comes near it. */
-const EXECUTE_BYTES_PER_MESSAGE = 256 * 1024;
-const ACKNOWLEDGES_PER_MESSAGE = 2_000;
-const FINISHES_PER_COMMAND = 500;
-const FINISH_BYTES_PER_COMMAND = 256 * 1024;
 /** Finishes taken in and not proposed yet; beyond, nodes are left to repeat theirs. */
 const FINISHES_WAITING_MAX = 20_000;
 const PROPOSE_MS = 5_000;
-const OPENING_MS = 1_000;
 
 export function createDispatcherActor(
   options: DispatcherOptions,
@@ -77,7 +69,7 @@ export function createDispatcherActor(
 class DispatcherActor implements Actor<DispatcherMessage> {
   readonly #options: DispatcherOptions;
   readonly #context: ActorContext<DispatcherMessage>;
-  readonly #pulse: Pulse;
+  readonly #sessions: Sessions;
   #isLeading = false;
   #epoch = 0;
   #term = 0;
@@ -88,10 +80,6 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #isFlushing = false;
   /** Executions whose finish is on its way through the log, with the node to be told, if a node sent it. */
   readonly #proposed = new Map<string, { readonly node: string | null; readonly sinceMs: number }>();
-  /** Nodes whose session is being opened. */
-  readonly #opening = new Map<string, Opening>();
-  /** Nodes whose session is given up, with it. Its entry may be on its way, so nothing they say keeps it open. */
-  readonly #closing = new Map<string, number>();
   #live = '';
   #isSweeping = false;
   /** Something happened while a sweep was reading. */
@@ -104,7 +92,10 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   constructor(options: DispatcherOptions, context: ActorContext<DispatcherMessage>) {
     this.#options = options;
     this.#context = context;
-    this.#pulse = new Pulse({ liveMs: LIVE_MS, downMs: options.leaseMs + options.marginMs });
+    const { node, state, toNode, leaseMs, marginMs } = options;
+    const { clock, log } = context;
+    const propose = (command: Command) => this.#propose(command);
+    this.#sessions = new Sessions({ node, state, clock, log, downMs: leaseMs + marginMs, toNode, propose });
   }
 
   receive(message: DispatcherMessage): void {
@@ -138,14 +129,12 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#acknowledges.clear();
     this.#finishes.clear();
     this.#proposed.clear();
-    this.#opening.clear();
-    this.#closing.clear();
+    this.#sessions.restart();
     this.#live = '';
     this.#isSweeping = false;
     this.#isSweepWanted = false;
     this.#isFirstSweep = true;
     if (!isLeading) return;
-    this.#pulse.restart(this.#context.clock.monotonic());
     this.#beat(this.#epoch);
     this.#sweep(this.#epoch);
   }
@@ -163,51 +152,32 @@ class DispatcherActor implements Actor<DispatcherMessage> {
         add(this.#acknowledges, node, event.execution);
         return this.#flushSoon();
       }
-      case 'session-opened': {
-        const { node, boot, session } = event;
-        this.#context.log.info('session opened', { peer: this.#nameOf(node), session });
-        this.#closing.delete(node);
-        const opening = this.#opening.get(node);
-        if (opening !== undefined && opening.boot <= boot) this.#opening.delete(node);
-        // Opened for an earlier leader: the node's next hello is answered.
-        if (opening?.boot === boot) this.#welcome({ node, boot, session }, opening.sentAtMs);
+      case 'session-opened':
+        this.#sessions.opened(event);
         return this.#sweepNow();
-      }
       case 'session-closed':
-        this.#closing.delete(event.node);
-        this.#context.log.info('session closed: the node was silent for too long', { peer: this.#nameOf(event.node) });
+        this.#sessions.closed(event);
         return this.#sweepNow();
+      case 'node-forgotten':
+        return this.#sessions.forgotten(event);
       default:
         return;
     }
   }
 
   #fromNode(message: FromNode): void {
-    const nowMs = this.#context.clock.monotonic();
     switch (message.type) {
-      case 'hello': {
-        const row = this.#nodeRow(message.node);
-        // A late hello, or a copied directory: no proof that the newer boot lives, and not worth an entry.
-        if (row !== undefined && row.boot > message.boot) return;
-        const isOpen = row?.isOpen === true && row.boot === message.boot;
-        if (isOpen && this.#isClosing(row)) return;
-        this.#pulse.heard(message.node, nowMs);
-        if (isOpen) {
-          this.#welcome(row, message.sentAtMs);
-          return this.#tellLive();
-        }
-        return this.#openSession(message, message.sentAtMs);
-      }
-      case 'heartbeat': {
-        const row = this.#nodeRow(message.node);
-        if (row === undefined || row.boot !== message.boot || this.#isClosing(row)) return;
-        this.#pulse.heard(message.node, nowMs);
-        if (!row.isOpen) return this.#openSession(row, message.sentAtMs);
-        this.#welcome(row, message.sentAtMs);
+      case 'hello':
+        this.#sessions.hello(message);
         return this.#tellLive();
-      }
+      case 'heartbeat':
+        this.#sessions.heartbeat(message);
+        return this.#tellLive();
+      case 'leave':
+        this.#sessions.leave(message);
+        return this.#tellLive();
       case 'finish': {
-        this.#pulse.heard(message.node, nowMs);
+        this.#sessions.heard(message.node);
         for (const finish of message.finishes) this.#takeFinish(message.node, finish);
         this.#tellFreed(message.node, message.finishes);
         return this.#flushSoon();
@@ -228,32 +198,6 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#options.scheduler.send({ type: 'freed', node, executions });
   }
 
-  #openSession(declared: Omit<Extract<Command, { type: 'open-session' }>, 'type' | 'nowMs'>, sentAtMs: number): void {
-    const { node, boot, name, isServer, tags, slots, version, address } = declared;
-    const nowMs = this.#context.clock.monotonic();
-    const opening = this.#opening.get(node);
-    if (opening !== undefined && opening.untilMs > nowMs) {
-      if (opening.boot > boot) return;
-      if (opening.boot === boot) {
-        this.#opening.set(node, { ...opening, sentAtMs: Math.max(opening.sentAtMs, sentAtMs) });
-        return;
-      }
-    }
-    this.#opening.set(node, { boot, sentAtMs, untilMs: nowMs + OPENING_MS });
-    const self = { node, boot, name, isServer, tags, slots, version, address };
-    this.#propose({ type: 'open-session', nowMs: this.#nowMs(), ...self });
-  }
-
-  /** Its close-session is on its way: to be answered now would let it start what is about to be declared lost. */
-  #isClosing({ node, session }: NodeRow): boolean {
-    return this.#closing.get(node) === session;
-  }
-
-  /** `sentAtMs` is when the node sent what this answers. */
-  #welcome({ node, boot, session }: Pick<NodeRow, 'node' | 'boot' | 'session'>, sentAtMs: number): void {
-    this.#options.toNode(node, { type: 'welcome', leader: this.#options.node, boot, session, echoMs: sentAtMs });
-  }
-
   #flushSoon(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
@@ -266,7 +210,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     const { state, toNode, node: leader } = this.#options;
     for (const [node, executions] of this.#executes) {
       const items = executions.flatMap((execution) => executeItem(state, execution) ?? []);
-      for (const part of chunksOfBytes(items)) toNode(node, { type: 'execute', leader, items: part });
+      for (const part of executeBatches(items)) toNode(node, { type: 'execute', leader, items: part });
     }
     this.#executes.clear();
     for (const [node, executions] of this.#acknowledges) {
@@ -279,20 +223,9 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   }
 
   #proposeFinishes(): void {
-    let finishes: Finish[] = [];
-    let bytes = 0;
-    const propose = () => {
-      if (finishes.length > 0) this.#propose({ type: 'finish', nowMs: this.#nowMs(), finishes });
-      finishes = [];
-      bytes = 0;
-    };
-    for (const finish of this.#finishes.values()) {
-      const size = 400 + jsonBytes(finish.outputTail) + jsonBytes(finish.result ?? '') + jsonBytes(finish.reason);
-      if (finishes.length >= FINISHES_PER_COMMAND || bytes + size > FINISH_BYTES_PER_COMMAND) propose();
-      finishes.push(finish);
-      bytes += size;
+    for (const finishes of finishBatches(this.#finishes.values())) {
+      this.#propose({ type: 'finish', nowMs: this.#nowMs(), finishes });
     }
-    propose();
     this.#finishes.clear();
   }
 
@@ -317,9 +250,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
 
   /** Tells the scheduler who can take work, when that has changed. */
   #tellLive(): void {
-    const nowMs = this.#context.clock.monotonic();
-    const isLive = (row: NodeRow) => row.isOpen && !this.#isClosing(row) && this.#pulse.isLive(row.node, nowMs);
-    const live = this.#nodes.filter(isLive).map((row) => row.node);
+    const live = this.#nodes.filter((row) => this.#sessions.isLive(row)).map((row) => row.node);
     const text = live.join();
     if (text !== this.#live) {
       this.#live = text;
@@ -365,7 +296,8 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     if (error !== null) throw new CodedError('storage-failed', `the state could not be read: ${error}`);
     this.#isSweeping = false;
     this.#nodes = found.nodes;
-    this.#closeSilent();
+    this.#sessions.closeSilent(found.nodes);
+    this.#sessions.forgetGone(found.nodes, new Set(found.open.map(({ row }) => row.node)));
     this.#repeatOpen(found, this.#isFirstSweep);
     this.#isFirstSweep = false;
     // A finish whose event was lost: its node will say it again, and must be heard then.
@@ -379,24 +311,18 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#sweepNow();
   }
 
-  #closeSilent(): void {
-    const nowMs = this.#context.clock.monotonic();
-    for (const { node, session, isOpen } of this.#nodes) {
-      if (!isOpen || !(this.#closing.get(node) === session || this.#pulse.isDown(node, nowMs))) continue;
-      this.#closing.set(node, session);
-      this.#propose({ type: 'close-session', nowMs: this.#nowMs(), node, session });
-    }
-  }
-
   /** Says again what each node may not have heard, and gives up what died with a session. */
-  #repeatOpen({ nodes, open }: Found, isFirst: boolean): void {
-    const rows = new Map(nodes.map((row) => [row.node, row]));
+  #repeatOpen({ open }: Found, isFirst: boolean): void {
+    const { state } = this.#options;
     const nowMs = this.#nowMs();
     const reconcile = new Map<string, { execution: string; session: number }[]>();
     for (const { execution, row } of open) {
-      const node = rows.get(row.node);
-      if (node?.isOpen !== true) this.#takeFinish(null, lostFinish(execution, nowMs));
-      else if (node.session !== row.session) add(reconcile, row.node, { execution, session: row.session });
+      // As it is now: it may have opened a session since the sweep read it, and have got this execution in that.
+      const node = this.#sessions.row(row.node);
+      const abandoned = abandonedFinish({ execution, session: row.session, node }, nowMs);
+      if (abandoned !== null) {
+        if (state.get<OpenRow>(keys.open(execution)) !== undefined) this.#takeFinish(null, abandoned);
+      } else if (node?.session !== row.session) add(reconcile, row.node, { execution, session: row.session });
       else if (isFirst || isTimeToRepeat(nowMs - row.assignedMs)) add(this.#executes, row.node, execution);
     }
     for (const [node, executions] of reconcile) {
@@ -404,14 +330,6 @@ class DispatcherActor implements Actor<DispatcherMessage> {
         this.#options.toNode(node, { type: 'reconcile', executions: part });
       }
     }
-  }
-
-  #nameOf(node: string): string {
-    return this.#nodeRow(node)?.name ?? node;
-  }
-
-  #nodeRow(node: string): NodeRow | undefined {
-    return this.#options.state.get<NodeRow>(keys.node(node));
   }
 
   #nowMs(): number {
@@ -423,54 +341,4 @@ class DispatcherActor implements Actor<DispatcherMessage> {
 function isTimeToRepeat(ageMs: number): boolean {
   const sweeps = Math.floor(ageMs / SWEEP_MS);
   return sweeps >= 1 && ((sweeps & (sweeps - 1)) === 0 || sweeps % 32 === 0);
-}
-
-function lostFinish(execution: string, nowMs: number): Finish {
-  return {
-    execution,
-    outcome: 'lost',
-    reason: 'the node was silent for too long',
-    startedAtMs: null,
-    finishedAtMs: nowMs,
-    exitCode: null,
-    signal: null,
-    result: null,
-    outputTail: '',
-    outputBytes: 0,
-    storedBytes: 0,
-  };
-}
-
-function add<Item>(lists: Map<string, Item[]>, key: string, item: Item): void {
-  const list = lists.get(key);
-  if (list === undefined) lists.set(key, [item]);
-  else list.push(item);
-}
-
-function chunks<Item>(items: readonly Item[], size: number): (readonly Item[])[] {
-  const parts: (readonly Item[])[] = [];
-  for (let start = 0; start < items.length; start += size) parts.push(items.slice(start, start + size));
-  return parts;
-}
-
-function chunksOfBytes(items: readonly ExecuteItem[]): ExecuteItem[][] {
-  const parts: ExecuteItem[][] = [];
-  let bytes = 0;
-  for (const item of items) {
-    const size = 600 + Buffer.byteLength(JSON.stringify(item.config));
-    const last = parts.at(-1);
-    if (last === undefined || last.length >= EXECUTES_PER_MESSAGE || bytes + size > EXECUTE_BYTES_PER_MESSAGE) {
-      parts.push([item]);
-      bytes = size;
-    } else {
-      last.push(item);
-      bytes += size;
-    }
-  }
-  return parts;
-}
-
-/** As it will stand in the log: one control character takes six bytes there. */
-function jsonBytes(text: string): number {
-  return text === '' ? 0 : Buffer.byteLength(JSON.stringify(text));
 }

@@ -1,4 +1,4 @@
-/** When each node was last heard, by the leader's monotonic clock. Bounded by the registry: strangers are not kept. */
+/** When each node was last heard, by the leader's monotonic clock. Strangers are kept for a moment only. */
 export interface PulseLimits {
   /** Heard within this: gets work. */
   readonly liveMs: number;
@@ -32,5 +32,12 @@ export class Pulse {
 
   isDown(node: string, nowMs: number): boolean {
     return nowMs - (this.#heardMs.get(node) ?? this.#sinceMs) > this.#limits.downMs;
+  }
+
+  /** Drops those who are not registered, but for who was heard just now: its session may be about to be opened. */
+  keep(registered: ReadonlySet<string>, nowMs: number): void {
+    for (const [node, heardMs] of this.#heardMs) {
+      if (!registered.has(node) && nowMs - heardMs > this.#limits.downMs) this.#heardMs.delete(node);
+    }
   }
 }

@@ -29,11 +29,11 @@ import {
   refusedFinish,
 } from './finishes.ts';
 import type { Held } from './held.ts';
+import { type Load, Membership } from './membership.ts';
 import type { NodeStoreState, StartedMark } from './node-store.ts';
 import { deleteFinish, deleteMark, deleteTail, putFinish, putMark, putTail } from './node-store.ts';
 import { OUTBOX_LIMITS, Outbox, type Released } from './outbox.ts';
-import type { ExecuteItem, Finish, ToNode } from './protocol.ts';
-import { SessionLease } from './session-lease.ts';
+import type { ExecuteItem, Finish } from './protocol.ts';
 import { TOMBSTONE_LIMITS, type Tombstone, Tombstones } from './tombstones.ts';
 import { WaitingList } from './waiting-list.ts';
 import { WriteQueue } from './write-queue.ts';
@@ -52,7 +52,7 @@ export function createExecutorActor(
 class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   readonly #options: ExecutorActorOptions;
   readonly #context: ActorContext<ExecutorMessage, ExecutorAnswer>;
-  readonly #lease: SessionLease;
+  readonly #membership: Membership;
   readonly #heartbeatMs: number;
   readonly #queueMax: number;
   readonly #outbox: Outbox;
@@ -77,13 +77,12 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #isSendAsked = false;
   /** When a timed flush comes, monotonic. */
   #flushAtMs = Number.POSITIVE_INFINITY;
-  #isDraining = false;
   #drainReplies: Reply<ExecutorAnswer>[] = [];
 
   constructor(options: ExecutorActorOptions, context: ActorContext<ExecutorMessage, ExecutorAnswer>) {
     this.#options = options;
     this.#context = context;
-    this.#lease = new SessionLease({ boot: options.boot, leaseMs: options.leaseMs ?? 5_000 });
+    this.#membership = new Membership(options, context, () => this.#held.size === 0 && this.#outbox.size === 0);
     this.#heartbeatMs = options.heartbeatMs ?? 1_000;
     this.#queueMax = options.queueMax ?? 10_000;
     this.#outbox = new Outbox(options.outboxLimits ?? OUTBOX_LIMITS);
@@ -99,7 +98,9 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       case 'beacon':
         return this.#onBeacon(message.leader, message.term);
       case 'welcome':
-        return this.#onWelcome(message);
+        return this.#onWelcome(message.session, this.#membership.welcome(message));
+      case 'left':
+        return this.#membership.left(message);
       case 'execute':
         for (const item of message.items) this.#onExecute(item);
         this.#askFlush();
@@ -137,6 +138,10 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
         return this.#onTick();
       case 'drain':
         return this.#onDrain(reply);
+      case 'leave':
+        return this.#membership.leave(reply);
+      case 'leave-again':
+        return this.#membership.leaveAgain();
       case 'inspect':
         return reply(this.#state());
       default:
@@ -159,9 +164,8 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   // Leader, lease and session.
 
   #onBeacon(leader: string, term: number): void {
-    const news = this.#lease.hear(leader, term);
+    const news = this.#membership.hear(leader, term);
     if (news === 'old') return;
-    if (this.#lease.isHelloDue(this.#context.clock.monotonic())) this.#sayHello(leader);
     if (news === 'new-leader') {
       this.#outbox.hurryAll();
       this.#sendFinishes();
@@ -169,25 +173,12 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     this.#startDue();
   }
 
-  #onWelcome(message: Extract<ToNode, { type: 'welcome' }>): void {
-    const { leader, boot, session, echoMs } = message;
-    const news = this.#lease.welcome(leader, boot, session, echoMs);
+  #onWelcome(session: number, news: ReturnType<Membership['welcome']>): void {
     if (news === 'old') return;
     if (news === 'same-session') return this.#startDue();
     for (const held of [...this.#held.values()]) {
       if (held.state === 'waiting' && held.item.session !== session) this.#dropWaiting(held, 'session');
     }
-  }
-
-  #sayHello(leader: string): void {
-    const { node, boot, name, isServer, tags, slots, version, address } = this.#options;
-    const sentAtMs = this.#context.clock.monotonic();
-    const self = { node, boot, name, isServer, tags, slots, version, address };
-    this.#options.toLeader(leader, { type: 'hello', ...self, sentAtMs });
-  }
-
-  #mayStart(): boolean {
-    return !this.#isDraining && this.#lease.mayStart(this.#context.clock.monotonic());
   }
 
   // What the leader asks for.
@@ -220,9 +211,9 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #refusalOf(item: ExecuteItem, nowMs: number): RefusalReason | null {
-    if (item.session !== this.#lease.session) return 'session';
+    if (item.session !== this.#membership.session) return 'session';
     if (nowMs > item.startByMs) return 'start-by';
-    if (this.#isDraining) return 'draining';
+    if (this.#membership.isDraining) return 'draining';
     if (this.#outbox.isFull) return 'outbox-full';
     // Slots that are free take what is ready at once, so only what exceeds them really queues.
     const isRoom = this.#waitingCount < this.#queueMax + Math.max(0, this.#options.slots - this.#slotsUsed);
@@ -267,7 +258,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
 
   #startDue(): void {
     const nowMs = this.#context.clock.now();
-    const mayStart = this.#mayStart();
+    const { mayStart } = this.#membership;
     for (let held = this.#waiting.peek(nowMs); held !== undefined; held = this.#waiting.peek(nowMs)) {
       if (nowMs > held.item.startByMs) this.#dropWaiting(held, 'start-by');
       else if (mayStart && this.#slotsUsed < this.#options.slots) this.#mark(held, nowMs);
@@ -310,10 +301,10 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     const executor = this.#options.executors.get(item.executor);
     let finish: Finish | null = null;
     if (held.isCancelled) finish = cancelledFinish(item.execution, nowMs);
-    else if (item.session !== this.#lease.session) finish = refusedFinish(item.execution, 'session', nowMs);
+    else if (item.session !== this.#membership.session) finish = refusedFinish(item.execution, 'session', nowMs);
     else if (nowMs > item.startByMs) finish = refusedFinish(item.execution, 'start-by', nowMs);
-    else if (this.#isDraining) finish = refusedFinish(item.execution, 'draining', nowMs);
-    if (finish !== null || !this.#mayStart() || executor === undefined) {
+    else if (this.#membership.isDraining) finish = refusedFinish(item.execution, 'draining', nowMs);
+    if (finish !== null || !this.#membership.mayStart || executor === undefined) {
       this.#write(deleteMark(item.execution));
       this.#slotsUsed -= 1;
       if (finish !== null) {
@@ -373,7 +364,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #sendFinishes(): void {
-    this.#delivery.sendFinishes(this.#lease.leader, this.#context.clock.monotonic());
+    this.#delivery.sendFinishes(this.#membership.leader, this.#context.clock.monotonic());
   }
 
   #release(released: Released | null): void {
@@ -441,18 +432,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     this.#context.after(this.#heartbeatMs, { type: 'tick' });
     this.#tombstones.expire(this.#context.clock.monotonic());
     for (const released of this.#outbox.releaseStored(this.#delivery.copiesWanted())) this.#release(released);
-    const { leader, session } = this.#lease;
-    if (leader !== null && session !== null) {
-      this.#options.toLeader(leader, {
-        type: 'heartbeat',
-        node: this.#options.node,
-        boot: this.#options.boot,
-        session,
-        running: this.#slotsUsed,
-        outbox: this.#outbox.size,
-        sentAtMs: this.#context.clock.monotonic(),
-      });
-    }
+    this.#membership.beat(this.#load);
     this.#dropExpired();
     this.#sendFinishes();
     this.#delivery.sendTails(this.#context.clock.monotonic());
@@ -461,7 +441,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #onDrain(reply: Reply<ExecutorAnswer>): void {
-    this.#isDraining = true;
+    this.#membership.drain(this.#load);
     this.#drainReplies.push(reply);
     for (const held of [...this.#held.values()]) {
       if (held.state === 'waiting') this.#dropWaiting(held, 'draining');
@@ -470,17 +450,21 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   }
 
   #answerDrain(): void {
-    if (!this.#isDraining || this.#held.size > 0 || !this.#writes.isIdle) return;
+    if (!this.#membership.isDraining || this.#held.size > 0 || !this.#writes.isIdle) return;
     for (const reply of this.#drainReplies) reply({ type: 'drained' });
     this.#drainReplies = [];
+  }
+
+  get #load(): Load {
+    return { running: this.#slotsUsed, outbox: this.#outbox.size };
   }
 
   #state(): ExecutorAnswer {
     return {
       type: 'state',
-      leader: this.#lease.leader,
-      session: this.#lease.session,
-      mayStart: this.#mayStart(),
+      leader: this.#membership.leader,
+      session: this.#membership.session,
+      mayStart: this.#membership.mayStart,
       waiting: this.#waitingCount,
       running: [...this.#held.values()].filter((held) => held.state === 'running').map((held) => held.item.execution),
       outbox: this.#outbox.size,

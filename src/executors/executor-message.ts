@@ -7,10 +7,16 @@ export type ExecutorMessage =
   | OutputStored
   /** Starts nothing new; answered with `drained` once nothing runs and all results are durable. */
   | { readonly type: 'drain' }
+  /**
+   * After `drained`: gives up the session, so that nobody has to wait until this node is silent for too long. Answered
+   * with `left`, after 1.5 s in any case.
+   */
+  | { readonly type: 'leave' }
   | { readonly type: 'inspect' }
   // To itself.
   | { readonly type: 'tick' }
   | { readonly type: 'due' }
+  | { readonly type: 'leave-again' }
   | { readonly type: 'flush' }
   | { readonly type: 'flush-lazily' }
   | { readonly type: 'send' }
@@ -19,6 +25,8 @@ export type ExecutorMessage =
 
 export type ExecutorAnswer =
   | { readonly type: 'drained' }
+  /** Whether a leader has said that the session is over; if not, it will be given up later. */
+  | { readonly type: 'left'; readonly isConfirmed: boolean }
   | {
       readonly type: 'state';
       readonly leader: string | null;

@@ -40,6 +40,8 @@ export type ToNode =
       readonly type: 'reconcile';
       readonly executions: readonly { readonly execution: string; readonly session: number }[];
     }
+  /** Answer to `leave`: a committed entry has closed this session, or it was over already. */
+  | { readonly type: 'left'; readonly boot: number; readonly session: number }
   /** These finishes are committed (or nobody knows their execution any more): let them go. */
   | { readonly type: 'acknowledge'; readonly executions: readonly string[] };
 
@@ -55,6 +57,8 @@ export type FromNode =
       readonly slots: number;
       readonly version: string;
       readonly address: string;
+      /** It starts nothing any more, and will not in this boot. */
+      readonly isDraining: boolean;
       /** By the node's own monotonic clock: it means nothing to anybody else, who sends it back as it is. */
       readonly sentAtMs: number;
     }
@@ -65,8 +69,14 @@ export type FromNode =
       readonly session: number;
       readonly running: number;
       readonly outbox: number;
+      readonly isDraining: boolean;
       readonly sentAtMs: number;
     }
+  /**
+   * I am about to stop. It is said only when nothing is held or owed any more, and nothing can start after it: what is
+   * still open in this session has never started. Repeated until `left`, for a while.
+   */
+  | { readonly type: 'leave'; readonly node: string; readonly boot: number; readonly session: number }
   /** Repeated until acknowledged. */
   | { readonly type: 'finish'; readonly node: string; readonly boot: number; readonly finishes: readonly Finish[] };
 

@@ -3,7 +3,7 @@ import { unreachable } from '../base/errors.ts';
 import { applyFireItem } from './apply-fires.ts';
 import { type Applied, deleteJob, putJob, runJob, toggleJob } from './apply-jobs.ts';
 import { assignWaiting, expireWait, finishExecution } from './apply-runs.ts';
-import { closeSession, openSession } from './apply-sessions.ts';
+import { closeSession, forgetNodes, openSession } from './apply-sessions.ts';
 import { type Applying, StaleCommand } from './applying.ts';
 import type { Command } from './command.ts';
 import type { StateEvent } from './event.ts';
@@ -72,6 +72,7 @@ function applyRequest(applying: Applying, command: Command): Applied {
     case 'finish':
     case 'open-session':
     case 'close-session':
+    case 'forget-nodes':
     case 'purge':
       throw new Error(`${command.type} is no client's command`);
     default:
@@ -103,6 +104,8 @@ function applyInternal(applying: Applying, command: Command): void {
       return openSession(applying, command);
     case 'close-session':
       return closeSession(applying, command);
+    case 'forget-nodes':
+      return forgetNodes(applying, command);
     case 'purge':
       purge(applying, command.uid);
       return;

@@ -8,7 +8,7 @@ import type { FireReason } from '../jobs/fire.ts';
 import type { Job } from '../jobs/job.ts';
 import type { Settings } from './settings.ts';
 
-/** A node in its session: an assignment to a session that is over is not made. */
+/** A node in its session: what is meant for another session is not done. */
 export interface Target {
   readonly node: string;
   readonly session: number;
@@ -127,7 +127,16 @@ export type Command =
       readonly version: string;
       readonly address: string;
     }
-  | { readonly type: 'close-session'; readonly nowMs: number; readonly node: string; readonly session: number }
+  | {
+      readonly type: 'close-session';
+      readonly nowMs: number;
+      readonly node: string;
+      readonly session: number;
+      /** The node has said that it leaves; else it is given up. */
+      readonly hasLeft: boolean;
+    }
+  /** Agents that have been gone for long. */
+  | { readonly type: 'forget-nodes'; readonly nowMs: number; readonly nodes: readonly Target[] }
   /** Removes more rows of a deleted job. */
   | { readonly type: 'purge'; readonly nowMs: number; readonly uid: string };
 

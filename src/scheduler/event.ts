@@ -44,7 +44,8 @@ export type StateEvent =
       readonly last: FinishedRun | null;
     }
   | { readonly type: 'session-opened'; readonly node: string; readonly boot: number; readonly session: number }
-  | { readonly type: 'session-closed'; readonly node: string; readonly session: number }
+  | { readonly type: 'session-closed'; readonly node: string; readonly session: number; readonly hasLeft: boolean }
+  | { readonly type: 'node-forgotten'; readonly node: string; readonly name: string }
   | { readonly type: 'purge-left'; readonly uid: string }
   /** A client's command was applied; `isStale`: its completion was out of date, complete it anew. */
   | {

@@ -7,7 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Job } from '../jobs/job.ts';
 import { type PlacementNode, parseTags, placeRun } from '../jobs/placement.ts';
 import type { Target } from './command.ts';
-import type { NodeRow } from './rows.ts';
+import { keys, type NodeRow } from './rows.ts';
 
 interface Place {
   readonly row: NodeRow;
@@ -40,6 +40,19 @@ export class Roster {
       open: known?.open ?? new Set(),
       reserved: known?.reserved ?? 0,
     });
+  }
+
+  /** Exactly these are registered, as a sweep has found; what was `touched` meanwhile is known better here. */
+  keepNodes(found: readonly NodeRow[], touched: ReadonlySet<string>): void {
+    const nodes = new Set(found.map((row) => row.node));
+    for (const node of this.#places.keys()) {
+      if (!nodes.has(node) && !touched.has(keys.node(node))) this.forget(node);
+    }
+    for (const row of found) if (!touched.has(keys.node(row.node))) this.register(row);
+  }
+
+  forget(node: string): void {
+    this.#places.delete(node);
   }
 
   setLive(node: string, isLive: boolean): void {

@@ -201,6 +201,10 @@ export interface NodeRow {
   readonly address: string;
   readonly session: number;
   readonly isOpen: boolean;
+  /** Logged time at which the session was closed; null while it is open. */
+  readonly closedMs: number | null;
+  /** The node closed it itself, so that nothing of it can be running; else it was given up. */
+  readonly hasLeft: boolean;
 }
 
 /** `request/<scope>`: the answer that a repeat gets. `request-order/<n>` names the scopes by age. */
@@ -313,5 +317,6 @@ export function decodeRow<Row extends StateRow>(bytes: Uint8Array): Row {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const [version, row] = JSON.parse(text) as [number, Row];
   if (version !== ROW_VERSION) throw new Error(`row of unknown version ${version}: ${text.slice(0, 120)}`);
-  return row;
+  // Rows of earlier builds do not have the two fields. Behind the others, since the bytes of a row are hashed.
+  return row.type === 'node' && row.hasLeft === undefined ? { ...row, closedMs: null, hasLeft: false } : row;
 }

@@ -185,6 +185,9 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     else if (event.type === 'waiting') touched.add(keys.wait(event.wait.run, event.wait.ordinal));
     else if (event.type === 'wait-ended') touched.add(keys.wait(event.run, event.ordinal));
     else if (event.type === 'assigned' || event.type === 'finished') touched.add(event.execution);
+    else if (event.type === 'session-opened' || event.type === 'session-closed' || event.type === 'node-forgotten') {
+      touched.add(keys.node(event.node));
+    }
   }
 
   #hearOne(event: StateEvent): void {
@@ -214,6 +217,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
         // Whoever opened a session was heard just now.
         return this.#roster.setLive(event.node, event.type === 'session-opened');
       }
+      case 'node-forgotten':
+        return this.#roster.forget(event.node);
       case 'answered':
         return this.#reservations.release(event.scope);
       case 'purge-left':
@@ -435,7 +440,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     this.#context.after(SWEEP_MS, { type: 'sweep', epoch });
     const touched = this.#touched ?? new Set();
     this.#touched = null;
-    for (const row of found.nodes) this.#roster.register(row);
+    this.#roster.keepNodes(found.nodes, touched);
     this.#roster.keepOpen(found.open, touched);
     this.#waiting.keep(found.waits, touched);
     for (const [uid, nextMs] of found.due) if (!touched.has(uid)) this.#due.move(uid, nextMs);

@@ -80,6 +80,8 @@ export interface NodeView {
   readonly isServer: boolean;
   readonly isLeader: boolean;
   readonly isAlive: boolean;
+  /** Not alive since it has left; else it was given up. */
+  readonly hasLeft: boolean;
   readonly session: number;
   readonly tags: Readonly<Record<string, string>>;
   readonly slots: number;

@@ -274,6 +274,7 @@ export function node(id: string, name: string, changes: Partial<NodeView> = {}):
     isServer: true,
     isLeader: false,
     isAlive: true,
+    hasLeft: false,
     session: 5,
     tags: { my_role: 'web' },
     slots: 16,

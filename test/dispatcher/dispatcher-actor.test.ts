@@ -45,13 +45,32 @@ test('a hello opens a session and is welcomed; the same hello again is welcomed,
 test('a welcome says when that was sent which it answers', () => {
   const server = new Server();
   server.lead();
-  const self = { node: 'n1', boot: 1, name: 'n1', isServer: false, tags: {}, slots: 8, version: '', address: '' };
+  const self = {
+    node: 'n1',
+    boot: 1,
+    name: 'n1',
+    isServer: false,
+    tags: {},
+    slots: 8,
+    version: '',
+    address: '',
+    isDraining: false,
+  };
   server.isHolding = true;
   for (const sentAtMs of [100, 700, 600]) server.from({ type: 'hello', ...self, sentAtMs });
   server.release();
   const session = server.node('n1')?.session ?? 0;
 
-  server.from({ type: 'heartbeat', node: 'n1', boot: 1, session, running: 0, outbox: 0, sentAtMs: 900 });
+  server.from({
+    type: 'heartbeat',
+    node: 'n1',
+    boot: 1,
+    session,
+    running: 0,
+    outbox: 0,
+    isDraining: false,
+    sentAtMs: 900,
+  });
   server.from({ type: 'hello', ...self, sentAtMs: 800 });
 
   assert.deepEqual(
@@ -253,7 +272,16 @@ test('a heartbeat of a closed session opens a new one; of another session, it is
   server.advance(0);
   const next = server.node('n1')?.session;
   assert.notEqual(next, session);
-  server.from({ type: 'heartbeat', node: 'n1', boot: 1, session, running: 0, outbox: 0, sentAtMs: 7 });
+  server.from({
+    type: 'heartbeat',
+    node: 'n1',
+    boot: 1,
+    session,
+    running: 0,
+    outbox: 0,
+    isDraining: false,
+    sentAtMs: 7,
+  });
 
   assert.equal(server.told('n1', 'welcome').at(-1)?.session, next);
 });
@@ -291,6 +319,7 @@ test('a crowd of sessions costs a bounded number of sweeps', () => {
       slots: 1,
       version: '',
       address: '',
+      isDraining: false,
       sentAtMs: 0,
     });
   }

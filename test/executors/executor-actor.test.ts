@@ -26,7 +26,16 @@ test('a heartbeat names session, running and outbox each second', async () => {
   const heartbeat = world.toLeader.find(({ message }) => message.type === 'heartbeat');
   assert.deepEqual(heartbeat, {
     leader: 'n1',
-    message: { type: 'heartbeat', node: 'a1', boot: 1, session: 10, running: 1, outbox: 0, sentAtMs: 1_000 },
+    message: {
+      type: 'heartbeat',
+      node: 'a1',
+      boot: 1,
+      session: 10,
+      running: 1,
+      outbox: 0,
+      isDraining: false,
+      sentAtMs: 1_000,
+    },
   });
 });
 

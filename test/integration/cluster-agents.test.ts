@@ -106,6 +106,36 @@ test('an agent whose disk was wiped comes as a new node, once the old one is giv
   assert.equal((again.body['run'] as Execution)['state'], 'succeeded');
 });
 
+test('an agent that is told to stop leaves within 2 s: no run is lost or missed, the others go on', async () => {
+  await cluster.startAgent('f1', ['--tag', 'my_role=web']);
+  await cluster.startAgent('f2', ['--tag', 'my_role=web']);
+  await until('both are members', async () => ((await isAlive('f1')) && (await isAlive('f2')) ? true : undefined));
+  await putJob('each-second', { tags: { my_role: 'web:1' }, command: 'true', schedule: '* * * * * *' });
+  await until('both have run', async () => (new Set(await nodesOf('each-second')).size === 2 ? true : undefined));
+
+  const sinceMs = performance.now();
+  const stopped = cluster.stop('f1');
+  await until('f1 is shown as left', async () => ((await statusOf('f1')) === 'left' ? true : undefined));
+  const leftMs = performance.now() - sinceMs;
+  await stopped;
+  const ranBefore = (await nodesOf('each-second')).length;
+  await until('runs go on', async () => ((await nodesOf('each-second')).length >= ranBefore + 4 ? true : undefined));
+
+  assert.ok(leftMs <= 2_000, `f1 was a member for ${Math.round(leftMs)} ms more`);
+  const { items } = await cluster.call('GET', '/v1/jobs/each-second/executions');
+  const ended = items.filter(({ finished_at }) => finished_at !== null);
+  assert.deepEqual(
+    new Set(ended.map(({ outcome }) => outcome).filter((outcome) => outcome !== 'refused')),
+    new Set(['succeeded']),
+  );
+  const fires = await readFires(cluster.anyServer, 'each-second');
+  assert.deepEqual(
+    fires.filter(({ outcome }) => outcome !== 'ran' && outcome !== 'open'),
+    [],
+  );
+  await cluster.call('DELETE', '/v1/jobs/each-second');
+});
+
 async function putJob(name: string, fields: Readonly<Record<string, unknown>>): Promise<void> {
   await cluster.call('POST', '/v1/jobs', { status: 201, body: { name, schedule: '@manually', ...fields } });
 }
@@ -136,8 +166,20 @@ async function untilEnded(job: string, run: string): Promise<Execution> {
 }
 
 async function isAlive(name: string): Promise<boolean> {
+  return (await statusOf(name)) === 'alive';
+}
+
+/** Of the newest member of that name; undefined where there is none. */
+async function statusOf(name: string): Promise<unknown> {
   const reply = await cluster.call('GET', '/v1/members');
-  return reply.items.some((member) => member['Name'] === name && member['is_alive'] === true);
+  const members = reply.items.filter((member) => member['Name'] === name);
+  return members.toSorted((left, right) => Number(right['session']) - Number(left['session']))[0]?.['statusText'];
+}
+
+/** Names of the nodes on which the job's attempts have succeeded, one per attempt. */
+async function nodesOf(job: string): Promise<readonly string[]> {
+  const reply = await cluster.call('GET', `/v1/jobs/${job}/executions`);
+  return reply.items.flatMap(({ outcome, node_name }) => (outcome === 'succeeded' ? [String(node_name)] : []));
 }
 
 function executionsOf(run: Execution): readonly Execution[] {

@@ -232,7 +232,7 @@ test('a retry that finds no place in time fails its run', () => {
 test('an assignment that cannot be made says so, so that its slot comes free', () => {
   const { machine, run, wait, assign } = setup({}, 0);
   const node = machine.node('n1');
-  machine.apply({ type: 'close-session', nowMs: machine.nowMs, node: 'n1', session: node.session });
+  machine.apply({ type: 'close-session', nowMs: machine.nowMs, node: 'n1', session: node.session, hasLeft: false });
 
   assign(null, [node]);
   assert.deepEqual(machine.events, [{ type: 'waiting', wait: wait(null) }]);

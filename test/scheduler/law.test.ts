@@ -47,7 +47,9 @@ function step(machine: Machine, random: Random): void {
     case 5: {
       const node = pick(random, ['n1', 'n2']);
       const session = machine.state.meta.appliedIndex - randomInteger(random, 0, 30);
-      machine.apply({ type: 'close-session', nowMs: machine.nowMs, node, session });
+      const { nowMs } = machine;
+      if (random() < 0.5) machine.apply({ type: 'close-session', nowMs, node, session, hasLeft: random() < 0.5 });
+      else machine.apply({ type: 'forget-nodes', nowMs, nodes: [{ node, session }] });
       return;
     }
     case 6:

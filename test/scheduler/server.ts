@@ -220,15 +220,21 @@ export class Server {
 
   hello(
     node: string,
-    changes: { readonly boot?: number; readonly slots?: number; readonly tags?: Record<string, string> } = {},
+    changes: {
+      readonly boot?: number;
+      readonly slots?: number;
+      readonly tags?: Record<string, string>;
+      readonly isServer?: boolean;
+      readonly isDraining?: boolean;
+    } = {},
   ): void {
-    const { boot = 1, slots = 8, tags = {} } = changes;
-    const self = { node, boot, name: node, isServer: false, tags, slots, version: '', address: '' };
+    const { boot = 1, slots = 8, tags = {}, isServer = false, isDraining = false } = changes;
+    const self = { node, boot, name: node, isServer, tags, slots, version: '', address: '', isDraining };
     this.from({ type: 'hello', ...self, sentAtMs: this.machine.clock.monotonic() });
     this.advance(0);
   }
 
-  beat(node: string): void {
+  beat(node: string, isDraining = false): void {
     const row = this.node(node);
     if (row === undefined) return;
     const { boot, session } = row;
@@ -239,8 +245,15 @@ export class Server {
       session,
       running: 0,
       outbox: 0,
+      isDraining,
       sentAtMs: this.machine.clock.monotonic(),
     });
+  }
+
+  /** In its present session. */
+  leave(node: string): void {
+    const row = this.node(node);
+    if (row !== undefined) this.from({ type: 'leave', node, boot: row.boot, session: row.session });
   }
 
   from(message: FromNode): void {

@@ -35,6 +35,8 @@ function node(name: string, changes: Partial<NodeRow> = {}): NodeRow {
     address: '',
     session: 1,
     isOpen: true,
+    closedMs: null,
+    hasLeft: false,
     ...changes,
   };
 }
