@@ -121,8 +121,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'a silent node is given up before its lease is over',
     file: 'dispatcher/pulse.js',
-    find: '> this.#limits.downMs',
-    replace: '> 1_500',
+    find: '?? this.#sinceMs) > this.#limits.downMs',
+    replace: '?? this.#sinceMs) > 1_500',
     seedsMax: 40,
   },
   {
@@ -152,5 +152,33 @@ export const MISTAKES: readonly Mistake[] = [
     find: 'state.delete(keys.open(finish.execution));',
     replace: 'if (Math.random() > 0.01) state.delete(keys.open(finish.execution));',
     seedsMax: 5,
+  },
+  {
+    name: 'a leader commits an entry of an older term by counting (figure 8)',
+    file: 'raft/replication.js',
+    find: 'if (index <= log.committed || log.term(index) !== state.term)',
+    replace: 'if (index <= log.committed)',
+    seedsMax: 300,
+  },
+  {
+    name: 'a vote in a transfer is given whatever the log of the candidate lacks',
+    file: 'raft/election.js',
+    find: 'state.isVoter && state.log.isUpToDate(message.last)',
+    replace: 'state.isVoter && (message.isTransfer || state.log.isUpToDate(message.last))',
+    seedsMax: 300,
+  },
+  {
+    name: 'a hint alone deposes a leader that was heard a moment ago',
+    file: 'raft/leader-watch.js',
+    find: 'const SILENT_TICKS = 2;',
+    replace: 'const SILENT_TICKS = 0;',
+    seedsMax: 300,
+  },
+  {
+    name: 'a transfer tells a follower that is behind to stand for election',
+    file: 'raft/transfer.js',
+    find: 'if (state.progressOf(to).match < state.log.lastIndex)\n        return false;',
+    replace: '',
+    seedsMax: 300,
   },
 ];

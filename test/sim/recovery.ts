@@ -5,6 +5,7 @@
 import { parseExecutionId, parseRunId } from '../../src/jobs/ids.ts';
 import { type JobRow, keys, type NodeRow, type StatusRow } from '../../src/scheduler/rows.ts';
 import type { State } from '../../src/scheduler/state.ts';
+import { handOver, heedNoWrongHint } from './leadership.ts';
 import type { Operator } from './operator.ts';
 import type { SimNode } from './sim-node.ts';
 import { check } from './violation.ts';
@@ -20,7 +21,6 @@ const FIRES = 5;
 /** Longest `start_within`, run, retries with their delays, and the silence after which a node is given up. */
 const SETTLE_MS = 900_000;
 const EQUAL_MS = 30_000;
-const HAND_OVER_MS = 500;
 
 export async function recover(world: World, workload: Workload, operator: Operator): Promise<void> {
   await world.runUntil(
@@ -45,7 +45,8 @@ export async function recover(world: World, workload: Workload, operator: Operat
   await becomeEqual(world);
   world.invariants.checkRows(world);
   checkWork(world);
-  await handOver(world, operator);
+  await heedNoWrongHint(world);
+  await handOver(world, workload, operator);
 }
 
 async function writeOnEveryServer(world: World, workload: Workload): Promise<void> {
@@ -70,7 +71,7 @@ async function writeOnEveryServer(world: World, workload: Workload): Promise<voi
 async function fireOnTime(world: World, workload: Workload): Promise<void> {
   const job = { ...PLAIN_JOB, name: 'tick', schedule: '@every 1s', tags: { my_role: 'web:1' } };
   let uid = '';
-  workload.submit(leaderOf(world), workload.make({ type: 'put-job', job, runOnCreate: false }), (answer) => {
+  workload.submit(world.steadyLeader, workload.make({ type: 'put-job', job, runOnCreate: false }), (answer) => {
     if (answer?.type === 'done' && answer.result.type === 'job') uid = answer.result.job.uid;
   });
   await world.runUntil(
@@ -89,13 +90,13 @@ async function fireOnTime(world: World, workload: Workload): Promise<void> {
 
 /** No new work: everything that is scheduled is paused, and what runs or waits ends. */
 async function comeToRest(world: World, workload: Workload): Promise<void> {
-  const state = stateOf(leaderOf(world));
+  const state = stateOf(world.steadyLeader);
   for (const uid of [...world.invariants.ledger.uids]) {
     const row = state.get<JobRow>(keys.job(uid));
     if (row === undefined || row.job.disabled) continue;
     let isDone = false;
     const submission = workload.make({ type: 'toggle-job', name: row.job.name });
-    workload.submit(leaderOf(world), submission, (answer) => {
+    workload.submit(world.steadyLeader, submission, (answer) => {
       isDone = answer?.type === 'done';
     });
     await world.runUntil(
@@ -112,7 +113,7 @@ async function comeToRest(world: World, workload: Workload): Promise<void> {
 }
 
 function openWork(world: World): string {
-  const state = stateOf(leaderOf(world));
+  const state = stateOf(world.steadyLeader);
   for (const uid of world.invariants.ledger.uids) {
     const open = state.get<StatusRow>(keys.status(uid))?.openRuns ?? 0;
     if (open > 0) return `${state.get<JobRow>(keys.job(uid))?.job.name} has ${open} open runs`;
@@ -162,25 +163,6 @@ function checkWork(world: World): void {
   }
 }
 
-/** All are level and nothing goes wrong, so the order to hand over is obeyed at once, and by no other way. */
-async function handOver(world: World, operator: Operator): Promise<void> {
-  const { elections } = world.invariants;
-  const before = leaderOf(world);
-  let next: string | null | undefined;
-  operator.transfer(before, (leader) => {
-    next = leader;
-  });
-  await world.runUntil(
-    () => next !== undefined && world.leader !== undefined,
-    HAND_OVER_MS,
-    () => 'a leader after an order to hand over',
-  );
-  check(next !== null, () => `${before.name} was told to hand over, and nobody took over`);
-  check(leaderOf(world).id === next, () => `${before.name} handed over to ${next}, ${world.leader?.name} leads`);
-  const rounds = world.invariants.elections - elections;
-  check(rounds === 1, () => `one order to hand over took ${rounds} elections`);
-}
-
 function openSessions(world: World): number {
   const { leader } = world;
   if (leader === undefined) return 0;
@@ -189,11 +171,6 @@ function openSessions(world: World): number {
     const row = state.get<NodeRow>(keys.node(node.id));
     return row?.isOpen === true && row.boot === node.running?.self.boot;
   }).length;
-}
-
-function leaderOf({ leader }: World): SimNode {
-  check(leader !== undefined, () => 'the leader is gone without a fault');
-  return leader;
 }
 
 /** Of a server that is up. */

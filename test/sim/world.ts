@@ -92,6 +92,13 @@ export class World {
     return found;
   }
 
+  /** Where one must be, since nothing goes wrong. */
+  get steadyLeader(): SimNode {
+    const { leader } = this;
+    check(leader !== undefined, () => 'the leader is gone without a fault');
+    return leader;
+  }
+
   /** Runs a rule of the checks from within a node, whose own supervision must not see it throw. */
   guard(run: () => void): void {
     try {
