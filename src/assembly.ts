@@ -12,8 +12,8 @@ import type { Executor } from './executors/executor.ts';
 import { createExecutorActor } from './executors/executor-actor.ts';
 import type { ExecutorAnswer, ExecutorMessage } from './executors/executor-message.ts';
 import { openNodeStore } from './executors/node-store.ts';
-import { createOutputActor, type OutputMessage } from './executors/output-actor.ts';
-import type { FromNode, OutputChunk, OutputStored, ToNode } from './executors/protocol.ts';
+import { createOutputActor, type OutputAnswer, type OutputMessage } from './executors/output-actor.ts';
+import type { BetweenOutputs, FromNode, OutputChunk, OutputStored, ToNode } from './executors/protocol.ts';
 import type { Zones } from './jobs/zone.ts';
 import { openLogStore } from './raft/log-store.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from './raft/raft-actor.ts';
@@ -37,7 +37,6 @@ import {
   type ForwardMessage,
   type SubmissionMessage,
   type SubmitAnswer,
-  type WaitAnswer,
 } from './scheduler/submission-actor.ts';
 import { noteCleanStop, verifyState } from './scheduler/verify.ts';
 import type { Disk } from './store/disk.ts';
@@ -92,7 +91,7 @@ export interface ConsensusProbes {
 
 export interface Consensus {
   readonly raft: ActorRef<RaftMessage, RaftAnswer>;
-  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
   readonly stateActor: ActorRef<StateMessage, StoredAnswer>;
   readonly state: State;
@@ -115,6 +114,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
   const snapshotPort = createSnapshotPort({
     disk,
     state,
+    name: opened.name,
     onReplaced: (name) => {
       storageName = name;
     },
@@ -189,7 +189,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       ...timing,
     }),
   });
-  const submission = system.spawn<SubmissionMessage, SubmitAnswer | WaitAnswer>({
+  const submission = system.spawn<SubmissionMessage, SubmitAnswer>({
     name: 'submission',
     supervision: STOP_PROCESS,
     mailbox: UNREFUSED,
@@ -233,7 +233,7 @@ export interface WorkOptions {
 
 export interface Work {
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer>;
-  readonly output: ActorRef<OutputMessage> | null;
+  readonly output: ActorRef<OutputMessage, OutputAnswer> | null;
   readonly outputStorage: Storage | null;
 }
 
@@ -247,12 +247,14 @@ export async function startWork(options: WorkOptions): Promise<Work> {
   const output =
     outputStorage === null
       ? null
-      : system.spawn<OutputMessage>({
+      : system.spawn<OutputMessage, OutputAnswer>({
           name: 'output',
           supervision: STOP_PROCESS,
           create: createOutputActor({
             server: self.node,
             storage: outputStorage,
+            others: () => self.voters.filter((voter) => voter !== self.node),
+            toServer: (server, message) => transport?.send(server, 'exec', encodeFrame(message)),
             toNode: (node, message) => {
               if (node === self.node) refs.executor?.send(message);
               else transport?.send(node, 'exec', encodeFrame(message));
@@ -276,17 +278,14 @@ export async function startWork(options: WorkOptions): Promise<Work> {
       storage,
       stored,
       leaseMs: timing.leaseMs,
-      serverCount: () => self.voters.length,
+      servers: () => self.voters,
       toLeader: (leader, message) => {
         if (leader === self.node) dispatcher()?.send({ type: 'from-node', message });
         else transport?.send(leader, 'report', encodeFrame(message));
       },
-      toServers: (chunk) => {
-        // Two copies are enough: this server's own first, else the first two that vote.
-        const others = self.voters.filter((voter) => voter !== self.node);
-        output?.send({ type: 'chunk', node: self.node, chunk });
-        for (const server of others.slice(0, output === null ? 2 : 1))
-          transport?.send(server, 'exec', encodeFrame(chunk));
+      toServer: (server, chunk) => {
+        if (server === self.node) output?.send({ type: 'chunk', node: self.node, chunk });
+        else transport?.send(server, 'exec', encodeFrame(chunk));
       },
     }),
   });
@@ -298,9 +297,9 @@ export async function startWork(options: WorkOptions): Promise<Work> {
 export interface Doors {
   readonly raft: ActorRef<RaftMessage, RaftAnswer> | null;
   readonly dispatcher: ActorRef<DispatcherMessage> | null;
-  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer> | null;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer> | null;
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer> | null;
-  readonly output: ActorRef<OutputMessage> | null;
+  readonly output: ActorRef<OutputMessage, OutputAnswer> | null;
 }
 
 export function routeArrival(doors: Doors, arrival: Arrival): void {
@@ -323,10 +322,30 @@ function route(
     doors.dispatcher?.send({ type: 'from-node', message: message as FromNode });
   } else if (message.type === 'output') {
     doors.output?.send({ type: 'chunk', node: from, chunk: message as OutputChunk });
-  } else {
+  } else if (FOR_OUTPUT.has(message.type)) {
+    doors.output?.send({ type: 'from-server', server: from, message: message as BetweenOutputs });
+  } else if (FOR_EXECUTOR.has(message.type)) {
     doors.executor?.send(message as ToNode | OutputStored);
   }
 }
+
+const FOR_OUTPUT: ReadonlySet<string> = new Set<BetweenOutputs['type']>([
+  'output-wanted',
+  'output-missing',
+  'output-copy',
+]);
+
+/** Nothing else gets through: a newer leader may say what this build does not know, and the actor has words for itself. */
+const FOR_EXECUTOR: ReadonlySet<string> = new Set<(ToNode | OutputStored)['type']>([
+  'beacon',
+  'welcome',
+  'execute',
+  'cancel',
+  'reconcile',
+  'left',
+  'acknowledge',
+  'output-stored',
+]);
 
 function present<Thing>(thing: Thing | undefined): Thing {
   if (thing === undefined) throw new Error('an actor was used before the node was put together');

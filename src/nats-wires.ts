@@ -43,6 +43,7 @@ export function openConsensusWires(
   const connections = connectTo(way, ['raft', 'bulk'], surroundings);
   const transport = openNatsTransport({
     ...addressed(way, self, surroundings),
+    thread: 'consensus',
     hears: CONSENSUS_HEARS,
     connectionOf: (channel) => connections.get(channel === 'raft' ? 'raft' : 'bulk'),
   });

@@ -191,6 +191,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       state: placed.stateActor,
       progressNow: () => progress ?? NO_PROGRESS,
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
+      outputs: work.output,
       checks: () => [
         { name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' },
         { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
@@ -305,7 +306,7 @@ async function drain({
   return isDrained;
 }
 
-/** A result is taken when a committed entry has acknowledged it: then the outbox is empty. */
+/** A result is taken when a committed entry has acknowledged it, and a server has what there is of output. */
 async function drainWork(executor: Work['executor'], clock: Clock, timeoutMs: number): Promise<boolean> {
   const untilMs = clock.monotonic() + timeoutMs;
   const drained = await askPromise(executor, { type: 'drain' }, timeoutMs);
@@ -313,7 +314,7 @@ async function drainWork(executor: Work['executor'], clock: Clock, timeoutMs: nu
   while (clock.monotonic() < untilMs) {
     const seen = await askPromise(executor, { type: 'inspect' }, timeoutMs);
     if (seen.type === 'failed') return false;
-    if (seen.answer.type === 'state' && seen.answer.outbox === 0) return true;
+    if (seen.answer.type === 'state' && seen.answer.owed === 0) return true;
     await new Promise<void>((resolve) => clock.after(OUTBOX_LOOK_MS, resolve));
   }
   return false;

@@ -10,17 +10,21 @@ import type { NodeCommand, NodeSettings } from './settings-table.ts';
 
 /** Settings that could not be read are absent, and break no rule. */
 export function brokenRules(node: NodeCommand, settings: Partial<NodeSettings>): Fault[] {
-  return [...openHttp(node, settings), ...openNats(node, settings), ...incompletePairs(settings)];
+  return [...openHttp(settings), ...unheard(settings), ...openNats(node, settings), ...incompletePairs(settings)];
 }
 
-function openHttp(node: NodeCommand, { http, apiTokenFile, insecureNoAuth }: Partial<NodeSettings>): Fault[] {
+function openHttp({ http, apiTokenFile, insecureNoAuth }: Partial<NodeSettings>): Fault[] {
   if (http === undefined || http === null || isLoopbackHost(http.host)) return [];
   if (insecureNoAuth === true || apiTokenFile !== '') return [];
-  const message =
-    node === 'dev'
-      ? 'is not loopback, and dev asks clients for no token: say --insecure-no-auth to allow it'
-      : 'is not loopback: give --api-token-file, or say --insecure-no-auth to let everybody in';
+  const message = 'is not loopback: give --api-token-file, or say --insecure-no-auth to let everybody in';
   return [{ field: 'http-addr', value: `${http.host}:${http.port}`, allowed: '127.0.0.1, ::1 or localhost', message }];
+}
+
+/** An agent tells no address unless it answers there. */
+function unheard({ http, advertise }: Partial<NodeSettings>): Fault[] {
+  if (http !== null || advertise === undefined || advertise === null) return [];
+  const message = 'must be given, since advertise-addr is';
+  return [{ field: 'http-addr', value: undefined, allowed: '--http-addr and --advertise-addr, or neither', message }];
 }
 
 function openNats(node: NodeCommand, settings: Partial<NodeSettings>): Fault[] {

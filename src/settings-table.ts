@@ -11,6 +11,7 @@ import {
   readAddress,
   readName,
   readNatsUrl,
+  readReachableAddress,
   readTags,
   readText,
   readYesNo,
@@ -30,6 +31,8 @@ export interface NodeSettings {
   readonly cluster: string;
   /** Null: no HTTP, which is for agents only. */
   readonly http: HttpAddress | null;
+  /** Null: as HTTP listens. */
+  readonly advertise: HttpAddress | null;
   /** '' for a temporary one, which is for `dev` only. */
   readonly dataDir: string;
   readonly tags: Readonly<Record<string, string>>;
@@ -109,6 +112,15 @@ export const SETTINGS = {
     allowed: 'host:port, port 0 for a free one; other hosts than loopback need --api-token-file or --insecure-no-auth',
     help: 'where HTTP listens; an agent shows only probes and metrics there',
     read: readAddress,
+    none: null,
+  },
+  'advertise-addr': {
+    key: 'advertise',
+    placeholder: 'HOST:PORT',
+    standards: everywhere(''),
+    allowed: 'host:port, for a node with HTTP',
+    help: 'where others reach its HTTP, as members show it; without it where it listens, by host name if on all addresses',
+    read: readReachableAddress,
     none: null,
   },
   'data-dir': {
@@ -211,7 +223,7 @@ export const SETTINGS = {
   'api-token-file': {
     key: 'apiTokenFile',
     placeholder: 'FILE',
-    standards: clustered(''),
+    standards: everywhere(''),
     allowed: 'a file of at least 16 visible ASCII characters',
     help: 'file that holds the token which clients need for HTTP',
     read: readText,

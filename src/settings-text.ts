@@ -23,6 +23,12 @@ export function readAddress(text: string): { readonly host: string; readonly por
   return host === undefined || port > 65_535 ? undefined : { host, port };
 }
 
+/** One that somebody else can ask: with a port. */
+export function readReachableAddress(text: string): ReturnType<typeof readAddress> {
+  const address = readAddress(text);
+  return address?.port === 0 ? undefined : address;
+}
+
 /** One tag a line, or separated by commas in a variable. */
 export function readTags(text: string): Readonly<Record<string, string>> | undefined {
   const tags: [string, string][] = [];

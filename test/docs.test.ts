@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { jobDocumentSchema } from '../src/api/contract.ts';
 import { NATS_OPERATIONS } from '../src/api/nats-service.ts';
+import { problem } from '../src/api/problem.ts';
+import type { ErrorCode } from '../src/base/errors.ts';
 import { METRICS } from '../src/base/metrics.ts';
 import { registerClientCommands } from '../src/cli/client-commands.ts';
 import { devCommand } from '../src/cli/dev-command.ts';
@@ -77,6 +79,37 @@ test('every subject of the NATS service stands in the table', () => {
 
   const expected = Object.keys(NATS_OPERATIONS).map((subject) => `carillon.<cluster>.api.${subject}`);
   assert.deepEqual(listed.toSorted(), expected.toSorted());
+});
+
+/** What keeps a node from its start is told on its terminal; every other code may reach a client. */
+const CLIENT_CODES: Readonly<Record<Exclude<ErrorCode, StartCode>, true>> = {
+  invalid: true,
+  unauthorized: true,
+  'not-found': true,
+  conflict: true,
+  'too-large': true,
+  'request-id-reused': true,
+  overloaded: true,
+  'no-leader': true,
+  'not-leader': true,
+  'outcome-unknown': true,
+  deadline: true,
+  stopped: true,
+  'thread-died': true,
+  'mailbox-full': true,
+  'storage-failed': true,
+  internal: true,
+};
+type StartCode = 'settings' | 'address-in-use' | 'foreign-directory' | 'newer-directory' | 'directory-unusable';
+
+test('every code that clients meet stands in the table of errors with its status', () => {
+  const listed = tableBelow('docs/http.md', '## Errors').flatMap(([status, codes = '']) =>
+    codesIn(codes).map((code) => `${status} ${code}`),
+  );
+
+  const expected = Object.keys(CLIENT_CODES).map((code) => `${problem(code as ErrorCode, '').status} ${code}`);
+  // The only one with two: foreign web pages are refused by it as well.
+  assert.deepEqual(listed.toSorted(), [...expected, '403 invalid'].toSorted());
 });
 
 test('every command line in the documents exists, with its options', () => {

@@ -8,6 +8,7 @@ export type BackendMessage = Progress | { readonly type: 'events'; readonly even
 /** Before anything was heard. */
 export const NO_PROGRESS: Progress = {
   type: 'progress',
+  commitIndex: 0,
   appliedIndex: 0,
   storedIndex: 0,
   loggedMs: 0,

@@ -8,7 +8,7 @@ import type { ExecutionView, FireView, JobView, NodeView, RunView } from '../sch
 
 export type Failed = {
   readonly type: 'failed';
-  readonly code: Extract<ErrorCode, 'no-leader' | 'outcome-unknown' | 'overloaded' | 'deadline' | 'storage-low'>;
+  readonly code: Extract<ErrorCode, 'no-leader' | 'outcome-unknown' | 'overloaded' | 'deadline'>;
   readonly message: string;
   /** For `Retry-After`, when known. */
   readonly retryAfterMs?: number;
@@ -53,6 +53,17 @@ export interface JobFilter {
   readonly end: number | null;
 }
 
+export type ExecutionSort = 'id' | 'attempt' | 'started_at' | 'finished_at';
+
+/** Ids are in the order of age. */
+export interface ExecutionOrder {
+  readonly sort: ExecutionSort;
+  readonly isDescending: boolean;
+  readonly start: number;
+  /** Exclusive, or null for all. */
+  readonly end: number | null;
+}
+
 export interface HealthView {
   readonly isLeader: boolean;
   readonly leader: { readonly node: string; readonly name: string } | null;
@@ -61,6 +72,14 @@ export interface HealthView {
   readonly commitIndex: number;
   /** Named checks for `/readyz?verbose`; ready when all are ok. */
   readonly checks: readonly { readonly name: string; readonly isOk: boolean; readonly detail: string }[];
+}
+
+/** How an output is looked for that this server does not have. */
+export interface OutputSearch {
+  /** On other servers, for so long; 0: not at all. */
+  readonly forMs: number;
+  /** It may still arrive from its node within this time. */
+  readonly waitMs: number;
 }
 
 /** The applied index that the answer shows. */
@@ -74,17 +93,15 @@ export interface Backend {
    * With `waitMs` it also waits for the end of a run that it started.
    */
   submit(submission: Submission, waitMs?: number): Promise<Submitted | Failed>;
-  /** Resolves when the run has ended; `deadline` after `timeoutMs`; undefined for an unknown run. */
-  waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined>;
   // Reads wait until the disk has what this server had applied when they arrived.
   job(name: string): Promise<{ readonly job: JobView; readonly index: number } | undefined>;
   jobs(filter: JobFilter): Promise<Page<JobView>>;
   run(job: string, run: string): Promise<(FinishedRun & Indexed) | undefined>;
-  /** Newest first, at most {@link LIST_MAX}; undefined for an unknown job. */
-  executions(job: string): Promise<Page<ExecutionView> | undefined>;
+  /** The page that `order` asks for, of at most {@link LIST_MAX}; undefined for an unknown job. */
+  executions(job: string, order: ExecutionOrder): Promise<Page<ExecutionView> | undefined>;
   execution(job: string, execution: string): Promise<(ExecutionView & Indexed) | undefined>;
-  /** The stored tail of the output, or undefined when `outputTail` is all there is. At most `bytesMax` from its end. */
-  output(execution: string, bytesMax: number): Promise<Uint8Array | undefined>;
+  /** The stored tail of the output, at most `bytesMax` from its end; undefined where it is not found in time. */
+  output(execution: string, bytesMax: number, search: OutputSearch): Promise<Uint8Array | undefined>;
   fires(
     job: string,
     range: { readonly fromMs: number; readonly toMs: number; readonly limit: number; readonly cursor: string | null },

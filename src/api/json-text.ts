@@ -46,16 +46,45 @@ export function tooLarge(sizeBytes: number): CodedError {
 
 /** As `JSON.stringify`, but for `bigint`, which it refuses. Absent fields are left out. */
 export function writeJson(value: JsonOut): string {
-  if (typeof value === 'bigint') return value.toString();
-  if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  if (isArray(value)) return `[${value.map(writeJson).join(',')}]`;
+  switch (typeof value) {
+    case 'string':
+      return quote(value);
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null';
+    case 'boolean':
+    case 'bigint':
+      return String(value);
+    default:
+  }
+  if (value === null) return 'null';
   let text = '';
+  if (isArray(value)) {
+    for (const item of value) text += text === '' ? writeJson(item) : `,${writeJson(item)}`;
+    return `[${text}]`;
+  }
   for (const key of Object.keys(value)) {
     const field = value[key];
     if (field === undefined) continue;
-    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${writeJson(field)}`;
+    text += text === '' ? `${keyText(key)}${writeJson(field)}` : `,${keyText(key)}${writeJson(field)}`;
   }
   return `{${text}}`;
+}
+
+/** How many levels of lists and objects a JSON text has, found without recursion. Of other text it means nothing. */
+export function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let isInString = false;
+  for (let place = 0; place < text.length; place += 1) {
+    const code = text.charCodeAt(place);
+    if (isInString) {
+      if (code === BACKSLASH) place += 1;
+      else if (code === QUOTE) isInString = false;
+    } else if (code === QUOTE) isInString = true;
+    else if (code === OPEN_LIST || code === OPEN_OBJECT) deepest = Math.max(deepest, ++depth);
+    else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth -= 1;
+  }
+  return deepest;
 }
 
 /** With Dkron's four blanks a level, for `?pretty`. */
@@ -87,6 +116,35 @@ export function shortenValue(value: unknown): JsonOut {
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true });
 const UNSAFE_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** `"key":`, for the few names that answers are made of; a client's own names come in as long as there is room. */
+const KEY_TEXTS = new Map<string, string>();
+const KEY_TEXTS_MAX = 1_000;
+const KEY_LENGTH_MAX = 64;
+
+function keyText(key: string): string {
+  const known = KEY_TEXTS.get(key);
+  if (known !== undefined) return known;
+  const text = `${JSON.stringify(key)}:`;
+  if (KEY_TEXTS.size < KEY_TEXTS_MAX && key.length <= KEY_LENGTH_MAX) KEY_TEXTS.set(key, text);
+  return text;
+}
+
+/** Printable ASCII without quote and backslash. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+/** Up to here a look at each character is quicker than the call. */
+const PLAIN_LENGTH_MAX = 200;
+
+function quote(text: string): string {
+  return text.length <= PLAIN_LENGTH_MAX && PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_LIST = 0x5b;
+const CLOSE_LIST = 0x5d;
+const OPEN_OBJECT = 0x7b;
+const CLOSE_OBJECT = 0x7d;
 
 function isArray(value: JsonOut): value is readonly JsonOut[] {
   return Array.isArray(value);

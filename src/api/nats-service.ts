@@ -1,18 +1,22 @@
 /**
  * The NATS door: a micro service `carillon` that answers `carillon.<cluster>.api.<noun>.<verb>`, in a queue group over
  * all servers. Requests and answers are the JSON of HTTP. While NATS is away nothing is answered, and the connection is
- * tried again for ever; an answer that gets lost is asked for again by the client, under the same request id.
+ * tried again for ever; an answer that gets lost is asked for again by the client, under the same request id. The
+ * library's service ends as a whole at the first subscription that NATS does not permit: it is started again, since
+ * permissions change without a word from NATS.
  */
 import { type ServiceMsg, Svcm } from '@nats-io/services';
-import { connect, headers as createHeaders, type NatsConnection } from 'nats';
+import { connect, headers as createHeaders, type NatsConnection, PermissionViolationError, type Status } from 'nats';
 import { CodedError } from '../base/errors.ts';
+import { rateLimited } from '../base/rate-limited.ts';
+import type { Log } from '../base/telemetry.ts';
 import type { Timer } from '../base/time.ts';
 import { clientOptions, type NatsDoor } from '../cluster/nats-door.ts';
 import type { Answer } from './answer.ts';
 import type { ApiContext, Call } from './call.ts';
 import { parseJson, shorten, writeJson } from './json-text.ts';
 import { type OperationName, perform } from './operations.ts';
-import { problem } from './problem.ts';
+import { problem, problemOf } from './problem.ts';
 
 export interface NatsServiceOptions {
   readonly context: ApiContext;
@@ -55,20 +59,29 @@ export const NATS_OPERATIONS = {
 } as const satisfies Record<string, OperationName>;
 
 const RETRY_MS = 1_000;
+/** After a service that ended unasked. */
+const RESTART_MS = 5_000;
+const LINES_PER_MINUTE = 6;
 /** Calls that are being answered at once; runs that are waited for have a lower bound of their own. */
 const CALLS_MAX = 20_000;
 /** Room for headers beside the body of an answer. */
 const HEADERS_BYTES = 4_096;
 
+type Service = Awaited<ReturnType<Svcm['add']>>;
+
 class Door implements NatsService {
   readonly connected: Promise<void>;
   readonly #options: NatsServiceOptions;
+  readonly #log: Log;
   #resolveConnected: () => void = () => {};
   #connection: NatsConnection | undefined;
-  #service: Awaited<ReturnType<Svcm['add']>> | undefined;
+  #service: Service | undefined;
+  /** Unasked, and it has not been started again with success. */
+  #hasEnded = false;
   #isReady = true;
   #isStopped = false;
   #retry: Timer | undefined;
+  #restart: Timer | undefined;
   #openCalls = 0;
   #idle: (() => void) | undefined;
   /** Changes of the service happen one after another. */
@@ -76,6 +89,7 @@ class Door implements NatsService {
 
   constructor(options: NatsServiceOptions) {
     this.#options = options;
+    this.#log = rateLimited(options.context.log, options.context.clock, LINES_PER_MINUTE);
     this.connected = new Promise((resolve) => {
       this.#resolveConnected = resolve;
     });
@@ -92,6 +106,7 @@ class Door implements NatsService {
   async stop(graceMs: number): Promise<void> {
     this.#isStopped = true;
     this.#retry?.cancel();
+    this.#restart?.cancel();
     this.#change();
     await this.#changes;
     await this.#untilIdle(graceMs);
@@ -117,7 +132,7 @@ class Door implements NatsService {
       this.#resolveConnected();
       await this.#watch(connection);
     } catch (error) {
-      context.log.warn('NATS cannot be reached', { servers: door.servers.join(','), error: messageOf(error) });
+      this.#log.warn('NATS cannot be reached', { servers: door.servers.join(','), error: messageOf(error) });
     }
     if (this.#isStopped) return;
     this.#gauge(0);
@@ -126,21 +141,28 @@ class Door implements NatsService {
 
   /** Ends with the connection, which its client keeps up for ever. */
   async #watch(connection: NatsConnection): Promise<void> {
-    const { log } = this.#options.context;
-    for await (const status of connection.status()) {
-      switch (status.type) {
-        case 'disconnect':
-          this.#gauge(0);
-          if (!this.#isStopped) log.warn('NATS is away', { server: status.server });
-          break;
-        case 'reconnect':
-          this.#gauge(1);
-          log.info('NATS is back', { server: status.server });
-          break;
-        case 'error':
-          log.warn('NATS reports an error', { error: status.error.message });
-          break;
+    for await (const status of connection.status()) this.#onStatus(status);
+  }
+
+  #onStatus(status: Status): void {
+    switch (status.type) {
+      case 'disconnect':
+        this.#gauge(0);
+        if (!this.#isStopped) this.#log.warn('NATS is away', { server: status.server });
+        return;
+      case 'reconnect':
+        this.#gauge(1);
+        this.#log.info('NATS is back', { server: status.server });
+        // What was not permitted may be now.
+        return this.#change();
+      case 'error': {
+        const { error } = status;
+        // Of a subscription it ends the service, which says so once and not for each of its subjects.
+        if (error instanceof PermissionViolationError && error.operation === 'subscription') return;
+        return this.#log.warn('NATS reports an error', { error: error.message });
       }
+      default:
+      // The client's own housekeeping.
     }
   }
 
@@ -176,7 +198,25 @@ class Door implements NatsService {
       });
     }
     this.#service = service;
+    void service.stopped.then((error) => this.#onServiceEnd(service, connection, error));
     await connection.flush();
+    if (this.#hasEnded && !service.isStopped) {
+      this.#hasEnded = false;
+      this.#log.info('the NATS service answers again');
+    }
+  }
+
+  /** Unasked, or it would be the service no longer; one that ended with its connection is started with the next. */
+  #onServiceEnd(service: Service, connection: NatsConnection, error: Error | null): void {
+    if (this.#service !== service) return;
+    this.#service = undefined;
+    if (this.#isStopped || connection.isClosed()) return;
+    this.#hasEnded = true;
+    this.#log.warn(`the NATS service has ended: it is started again in ${RESTART_MS / 1_000} s`, {
+      error: error?.message ?? 'no reason was given',
+    });
+    this.#restart?.cancel();
+    this.#restart = this.#options.context.clock.after(RESTART_MS, () => this.#change());
   }
 
   /** Never waits for the call before it: one long run must not hold up another. */
@@ -185,20 +225,43 @@ class Door implements NatsService {
       return this.#respond(message, problem('overloaded', `${CALLS_MAX} calls are open`));
     this.#openCalls += 1;
     try {
-      const call = readCall(operation, message);
-      const answer =
-        call instanceof CodedError ? failed(call) : await perform(this.#options.context, 'nats', operation, call);
-      this.#respond(message, answer);
-    } catch (error) {
-      // The connection went away under the answer: the client asks again.
-      this.#options.context.log.warn('an answer was lost', { operation, error: messageOf(error) });
+      this.#respond(message, await this.#perform(operation, message));
     } finally {
       this.#openCalls -= 1;
       if (this.#openCalls === 0) this.#idle?.();
     }
   }
 
-  #respond(message: ServiceMsg, given: Answer): void {
+  async #perform(operation: OperationName, message: ServiceMsg): Promise<Answer> {
+    try {
+      const call = readCall(operation, message);
+      return call instanceof CodedError ? failed(call) : await perform(this.#options.context, 'nats', operation, call);
+    } catch (error) {
+      return this.#fault('a request could not be read', message, error);
+    }
+  }
+
+  /** A client without an answer waits out its timeout: where this one cannot be written it gets one that can. */
+  #respond(message: ServiceMsg, answer: Answer): void {
+    try {
+      this.#write(message, answer);
+    } catch (error) {
+      const instead = this.#fault('an answer could not be written', message, error);
+      try {
+        this.#write(message, instead);
+      } catch (lost) {
+        this.#log.warn('an answer was lost', { subject: message.subject, error: messageOf(lost) });
+      }
+    }
+  }
+
+  #fault(what: string, { subject }: ServiceMsg, error: unknown): Answer {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#options.context.log.error(what, { subject, error: text });
+    return problemOf(error);
+  }
+
+  #write(message: ServiceMsg, given: Answer): void {
     if (this.#connection === undefined || this.#connection.isClosed()) return;
     const payloadMax = this.#connection.info?.max_payload ?? 1024 * 1024;
     let answer = given;

@@ -1,4 +1,5 @@
 /** Members as Dkron's (that is Serf's) JSON shows them, with our fields in lower case. */
+import { tagsOfNode } from '../jobs/placement.ts';
 import type { NodeView } from '../scheduler/views.ts';
 import type { JsonOut } from './json-text.ts';
 
@@ -13,7 +14,7 @@ export function writeLeader(view: NodeView): Readonly<Record<string, JsonOut>> {
     Name: view.name,
     Addr: host,
     Port: port,
-    Tags: { ...view.tags, server: String(view.isServer), version: view.version },
+    Tags: tagsOfNode(view),
     Status: statusOf(view),
     ProtocolMin: 1,
     ProtocolMax: 1,

@@ -24,7 +24,6 @@ const TABLE: Readonly<Record<ErrorCode, Row>> = {
   'no-leader': { status: 503, title: 'The cluster has no leader now', retryAfterSeconds: 1 },
   'not-leader': { status: 503, title: 'The leader has changed', retryAfterSeconds: 1 },
   'outcome-unknown': { status: 504, title: 'The outcome is unknown' },
-  'storage-low': { status: 507, title: 'Storage runs low' },
   deadline: { status: 504, title: 'It took too long' },
   stopped: { status: 503, title: 'The node is stopping', retryAfterSeconds: 1 },
   'thread-died': { status: 503, title: 'A part of the node is restarting', retryAfterSeconds: 1 },

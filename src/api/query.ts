@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { CodedError } from '../base/errors.ts';
 import { parseDuration } from '../jobs/duration.ts';
-import type { JobFilter } from './backend.ts';
+import type { ExecutionOrder, ExecutionSort, JobFilter } from './backend.ts';
 import { faultsOf, invalid } from './faults.ts';
 import { readInstant } from './instant-text.ts';
 import { shorten, shortenValue } from './json-text.ts';
@@ -29,8 +29,7 @@ const SORTS = {
 
 const sortNames = Object.keys(SORTS) as (keyof typeof SORTS)[];
 const STATUSES = ['success', 'failed', 'partially_failed', 'untriggered'] as const;
-const EXECUTION_SORTS = ['id', 'started_at', 'finished_at', 'attempt'] as const;
-export type ExecutionSort = (typeof EXECUTION_SORTS)[number];
+const EXECUTION_SORTS = ['id', 'started_at', 'finished_at', 'attempt'] as const satisfies readonly ExecutionSort[];
 
 const plain = z.string('text').optional();
 const wholeNumber = z
@@ -81,11 +80,7 @@ const executionsSchema = z.object({
   output_size_limit: wholeNumber,
 });
 
-export interface ExecutionsQuery {
-  readonly sort: ExecutionSort;
-  readonly isDescending: boolean;
-  readonly start: number;
-  readonly end: number | null;
+export interface ExecutionsQuery extends ExecutionOrder {
   /** Bytes of output that are wanted of each at most, from its end. */
   readonly outputBytesMax: number | null;
 }

@@ -9,14 +9,10 @@ import { writeJob } from './job-json.ts';
 import { type JsonOut, shorten } from './json-text.ts';
 import { writeLeader, writeMember } from './node-json.ts';
 import { problem } from './problem.ts';
-import { type ExecutionSort, readExecutionsQuery, readFiresQuery, readJobFilter, readOutputLimit } from './query.ts';
-import { type OutputText, writeExecution, writeFire, writeRun } from './run-json.ts';
+import { readExecutionsQuery, readFiresQuery, readJobFilter, readOutputLimit } from './query.ts';
+import { ARRIVAL_MS, readOutputs, tailOf } from './read-output.ts';
+import { writeExecution, writeFire, writeRun } from './run-json.ts';
 import { warningHeader } from './warning-header.ts';
-
-/** Of output in one list; what comes after shows the tail that its row holds. */
-const LIST_OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
-/** Dkron's limit on one output, four times over. */
-const OUTPUT_BYTES_MAX = 1024 * 1024;
 
 export async function getJob(context: ApiContext, call: Call): Promise<Answer> {
   const found = await context.backend.job(call.name);
@@ -32,7 +28,7 @@ export async function listJobs(context: ApiContext, call: Call): Promise<Answer>
 export async function getRun(context: ApiContext, call: Call): Promise<Answer> {
   const found = await context.backend.run(call.name, call.id);
   if (found === undefined) throw new CodedError('not-found', `job ${shown(call.name)} has no run ${shown(call.id)}`);
-  const executions = await writeExecutions(context, found.executions, null, 'single');
+  const executions = await writeExecutions(context, found.executions);
   return { status: 200, headers: indexHeader(found.index), body: { ...writeRun(found.run), executions } };
 }
 
@@ -45,11 +41,11 @@ export async function listRuns(context: ApiContext, call: Call): Promise<Answer>
 }
 
 export async function listExecutions(context: ApiContext, call: Call): Promise<Answer> {
-  const { sort, isDescending, start, end, outputBytesMax } = readExecutionsQuery(call.query);
-  const page = await context.backend.executions(call.name);
+  const { outputBytesMax, ...order } = readExecutionsQuery(call.query);
+  const page = await context.backend.executions(call.name, order);
   if (page === undefined) throw unknownJob(call.name);
-  const items = sortExecutions(page.items, sort, isDescending).slice(start, end ?? undefined);
-  const body = await writeExecutions(context, items, outputBytesMax, 'listed');
+  const outputs = await readOutputs(context, page.items, outputBytesMax);
+  const body = page.items.map((view, index) => writeExecution(view, outputs[index] ?? tailOf(view), 'listed'));
   const headers = { ...pageHeaders(page), ...cutWarning(page, 'executions') };
   return { status: 200, headers, body };
 }
@@ -59,7 +55,7 @@ export async function getExecution(context: ApiContext, call: Call): Promise<Ans
   const found = await context.backend.execution(call.name, call.id);
   if (found === undefined)
     throw new CodedError('not-found', `job ${shown(call.name)} has no execution ${shown(call.id)}`);
-  const output = await readOutput(context, found, bytesMax ?? OUTPUT_BYTES_MAX);
+  const [output = tailOf(found)] = await readOutputs(context, [found], bytesMax);
   return { status: 200, headers: indexHeader(found.index), body: writeExecution(found, output) };
 }
 
@@ -72,8 +68,8 @@ export async function listFires(context: ApiContext, call: Call): Promise<Answer
 /** Executions that are open now, oldest first as in Dkron. */
 export async function listBusy(context: ApiContext, _call: Call): Promise<Answer> {
   const page = await context.backend.busy();
-  const items = sortExecutions(page.items, 'started_at', false);
-  const body = items.map((view) => writeExecution(view, { text: view.outputTail, isTruncated: false }));
+  const items = page.items.toSorted((left, right) => startOf(left) - startOf(right));
+  const body = items.map((view) => writeExecution(view, tailOf(view)));
   return { status: 200, headers: pageHeaders(page), body };
 }
 
@@ -113,69 +109,22 @@ export async function getHealth(context: ApiContext, _call: Call): Promise<Answe
 
 /** As run-and-wait hands it out. */
 export async function writeFinishedRun(context: ApiContext, ended: FinishedRun): Promise<JsonOut> {
-  const executions = await writeExecutions(context, ended.executions, null, 'single');
+  const executions = await writeExecutions(context, ended.executions, ARRIVAL_MS);
   return { id: ended.run.id, state: ended.run.state, reason: ended.run.reason, executions };
 }
 
 async function writeExecutions(
   context: ApiContext,
   views: readonly ExecutionView[],
-  bytesMax: number | null,
-  form: 'single' | 'listed',
+  waitMs?: number,
 ): Promise<JsonOut[]> {
-  const written: JsonOut[] = [];
-  let leftBytes = LIST_OUTPUT_BYTES_MAX;
-  for (const view of views) {
-    const wantedBytes = Math.min(bytesMax ?? OUTPUT_BYTES_MAX, Math.max(leftBytes, 0));
-    // Only what has more than its row holds costs a read, and only while the list has room for it.
-    const output =
-      leftBytes > 0 || bytesMax !== null
-        ? await readOutput(context, view, wantedBytes)
-        : { text: view.outputTail, isTruncated: view.outputBytes > byteLength(view.outputTail) };
-    leftBytes -= byteLength(output.text);
-    written.push(writeExecution(view, output, form));
-  }
-  return written;
+  const outputs = await readOutputs(context, views, null, waitMs);
+  return views.map((view, index) => writeExecution(view, outputs[index] ?? tailOf(view)));
 }
 
-/** The end of the output, at most so many bytes of it. */
-async function readOutput(context: ApiContext, view: ExecutionView, bytesMax: number): Promise<OutputText> {
-  let bytes: Uint8Array = Buffer.from(view.outputTail, 'utf8');
-  if (view.storedBytes > bytes.byteLength && bytesMax > bytes.byteLength) {
-    const wanted = Math.min(bytesMax, OUTPUT_BYTES_MAX);
-    const stored = await context.backend.output(view.id, wanted);
-    if (stored !== undefined && stored.byteLength > bytes.byteLength) bytes = stored;
-  }
-  const kept = bytes.subarray(Math.max(0, bytes.byteLength - bytesMax));
-  const isTruncated = view.outputBytes > kept.byteLength;
-  return { text: LOSSY.decode(isTruncated ? wholeCharacters(kept) : kept), isTruncated };
+function startOf(view: ExecutionView): number {
+  return view.startedMs ?? view.assignedMs;
 }
-
-/** Without the rest of a character whose beginning was cut off. */
-function wholeCharacters(bytes: Uint8Array): Uint8Array {
-  let first = 0;
-  while (first < 3 && first < bytes.byteLength && ((bytes[first] as number) & 0xc0) === 0x80) first += 1;
-  return bytes.subarray(first);
-}
-
-function sortExecutions(
-  views: readonly ExecutionView[],
-  sort: ExecutionSort,
-  isDescending: boolean,
-): readonly ExecutionView[] {
-  // The backend's order is that of the ids, newest first.
-  if (sort === 'id') return isDescending ? views : views.toReversed();
-  const keyOf = SORT_KEYS[sort];
-  const sign = isDescending ? -1 : 1;
-  return views.toSorted((left, right) => sign * (keyOf(left) - keyOf(right)));
-}
-
-const SORT_KEYS: Readonly<Record<Exclude<ExecutionSort, 'id'>, (view: ExecutionView) => number>> = {
-  attempt: (view) => view.attempt,
-  started_at: (view) => view.startedMs ?? view.assignedMs,
-  // What is not over yet comes after all that is.
-  finished_at: (view) => view.finishedMs ?? Number.MAX_SAFE_INTEGER,
-};
 
 function unknownJob(name: string): CodedError {
   return new CodedError('not-found', `there is no job ${shown(name)}`);
@@ -196,9 +145,3 @@ function pageHeaders(page: { readonly total: number; readonly index: number }): 
 function cutWarning(page: { readonly isCut?: boolean }, what: string): Record<string, string> {
   return warningHeader(page.isCut === true ? [`only the newest ${LIST_MAX} ${what} are listed: there are more`] : []);
 }
-
-function byteLength(text: string): number {
-  return Buffer.byteLength(text, 'utf8');
-}
-
-const LOSSY = new TextDecoder('utf-8', { ignoreBOM: true });

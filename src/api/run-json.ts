@@ -4,7 +4,7 @@ import type { ExecutionState } from '../jobs/execution.ts';
 import { writeInstant } from '../jobs/instant.ts';
 import type { ExecutionView, FireView, RunView } from '../scheduler/views.ts';
 import { writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
-import type { JsonOut } from './json-text.ts';
+import { DEPTH_MAX, depthOf, type JsonOut } from './json-text.ts';
 
 /** Output as an answer shows it: the whole, or its end. */
 export interface OutputText {
@@ -12,7 +12,7 @@ export interface OutputText {
   readonly isTruncated: boolean;
 }
 
-/** Dkron's fields, then ours. `output_truncated` is Dkron's in lists only. */
+/** Dkron's fields, then ours. `output_truncated` is Dkron's in lists only; where output is cut, it is said anywhere. */
 export function writeExecution(view: ExecutionView, output: OutputText, form: 'single' | 'listed' = 'single'): JsonOut {
   return {
     id: view.id,
@@ -25,7 +25,7 @@ export function writeExecution(view: ExecutionView, output: OutputText, form: 's
     // Beyond 2^53: written exactly.
     group: BigInt(view.group),
     attempt: view.attempt,
-    output_truncated: form === 'listed' ? output.isTruncated : undefined,
+    output_truncated: form === 'listed' || output.isTruncated ? output.isTruncated : undefined,
     scheduled_at: writeInstantOrNull(view.scheduledAtMs),
     outcome: isOpen(view.state) ? null : view.state,
     reason: view.reason,
@@ -86,9 +86,10 @@ export function isOpen(state: ExecutionState): boolean {
   return state === 'assigned' || state === 'started';
 }
 
-/** A function's result is JSON text; shown as what it means. */
+/** A function's result is JSON text; shown as what it means, unless it is too deep for those who read or write it. */
 function readResult(text: string | null): JsonOut {
   if (text === null) return null;
+  if (depthOf(text) > DEPTH_MAX) return text;
   try {
     return JSON.parse(text) as JsonOut;
   } catch {

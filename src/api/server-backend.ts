@@ -4,6 +4,7 @@ import type { ActorRef } from '../actors/actor.ts';
 import { askPromise } from '../actors/ask.ts';
 import { CodedError } from '../base/errors.ts';
 import { pause } from '../base/system-pause.ts';
+import type { OutputAnswer, OutputMessage } from '../executors/output-actor.ts';
 import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
 import type { Schedules } from '../scheduler/chain.ts';
 import type { FinishedRun, Submission } from '../scheduler/intent.ts';
@@ -22,19 +23,22 @@ import {
 } from '../scheduler/rows.ts';
 import { DEFAULT_SETTINGS } from '../scheduler/settings.ts';
 import type { Progress, StateMessage, StoredAnswer } from '../scheduler/state-actor.ts';
-import type { SubmissionMessage, SubmitAnswer, WaitAnswer } from '../scheduler/submission-actor.ts';
+import type { SubmissionMessage, SubmitAnswer } from '../scheduler/submission-actor.ts';
 import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
 import {
   type Backend,
+  type ExecutionOrder,
   type Failed,
   type HealthView,
   type Indexed,
   type JobFilter,
   LIST_MAX,
+  type OutputSearch,
   type Page,
   type Submitted,
 } from './backend.ts';
 import type { DiskReader } from './disk-reader.ts';
+import { listExecutions } from './list-executions.ts';
 import { listJobs, NameMarks } from './list-jobs.ts';
 import { type FireRange, readFires } from './read-fires.ts';
 
@@ -42,18 +46,23 @@ export interface ServerBackendOptions {
   readonly cluster: string;
   readonly reader: DiskReader;
   readonly schedules: Schedules;
-  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer>;
   /** The state actor: answers reads once the disk has what is applied. */
   readonly state: ActorRef<StateMessage, StoredAnswer>;
   /** The newest progress heard, for answers that cannot wait. */
   readonly progressNow: () => Progress;
+  /** From the output store of this server. */
   readonly readOutput: (execution: string) => Uint8Array | undefined;
+  /** The output actor: finds what other servers keep. Null: there are none. */
+  readonly outputs: ActorRef<OutputMessage, OutputAnswer> | null;
   readonly checks: () => HealthView['checks'];
   readonly metrics: () => Promise<string>;
 }
 
 const SUBMIT_MS = 15_000;
 const READ_MS = 5_000;
+/** The output actor answers in time; this is for one that does not. */
+const FIND_LATE_MS = 200;
 /** Rows that a list reads at once, before others get their turn. */
 const ROWS_PER_TURN = 200;
 
@@ -73,18 +82,7 @@ export class ServerBackend implements Backend {
     if (outcome.type === 'failed') return unknown('the call was taken and not answered');
     const { answer } = outcome;
     if (answer.type === 'failed') return { ...answer, ...(answer.code === 'no-leader' ? { retryAfterMs: 1_000 } : {}) };
-    if (answer.type === 'waited') return unknown('the call was answered by mistake');
     return answer.finished === undefined ? answer.result : { ...answer.result, finished: answer.finished };
-  }
-
-  async waitRun(run: string, timeoutMs: number): Promise<FinishedRun | Failed | undefined> {
-    const outcome = await askPromise(this.#options.submission, { type: 'wait-run', run, timeoutMs }, timeoutMs);
-    if (outcome.type === 'failed') {
-      return { type: 'failed', code: 'deadline', message: `run ${run} has not ended within ${timeoutMs} ms` };
-    }
-    const { answer } = outcome;
-    if (answer.type === 'failed') return answer;
-    return answer.type === 'waited' ? (answer.finished ?? undefined) : undefined;
   }
 
   async job(name: string): Promise<{ readonly job: JobView; readonly index: number } | undefined> {
@@ -119,23 +117,11 @@ export class ServerBackend implements Backend {
     return { items, total: items.length, index };
   }
 
-  async executions(job: string): Promise<Page<ExecutionView> | undefined> {
+  async executions(job: string, order: ExecutionOrder): Promise<Page<ExecutionView> | undefined> {
     const index = await this.#stored();
     const row = this.#job(job);
     if (row === undefined) return undefined;
-    const items: ExecutionView[] = [];
-    let sincePause = 0;
-    for await (const run of this.#runsOf(row.uid)) {
-      for (const view of finishedRun(this.#reader, row.uid, run).executions.toReversed()) {
-        if (items.length === LIST_MAX) return { items, total: LIST_MAX, index, isCut: true };
-        items.push(view);
-        sincePause += 1;
-      }
-      if (sincePause < ROWS_PER_TURN) continue;
-      sincePause = 0;
-      await pause();
-    }
-    return { items, total: items.length, index };
+    return { ...(await listExecutions(this.#reader, row.uid, this.#runsOf(row.uid), order)), index };
   }
 
   async execution(job: string, execution: string): Promise<(ExecutionView & Indexed) | undefined> {
@@ -145,9 +131,14 @@ export class ServerBackend implements Backend {
     return row !== undefined && view?.job === job ? { ...view, index } : undefined;
   }
 
-  output(execution: string, bytesMax: number): Promise<Uint8Array | undefined> {
-    const bytes = this.#options.readOutput(execution);
-    return Promise.resolve(bytes?.subarray(Math.max(0, bytes.length - bytesMax)));
+  async output(execution: string, bytesMax: number, { forMs, waitMs }: OutputSearch): Promise<Uint8Array | undefined> {
+    const { readOutput, outputs } = this.#options;
+    let bytes = readOutput(execution);
+    if (bytes === undefined && outputs !== null && forMs > 0) {
+      const outcome = await askPromise(outputs, { type: 'find', execution, waitMs, forMs }, forMs + FIND_LATE_MS);
+      if (outcome.type === 'answer') bytes = outcome.answer.bytes ?? undefined;
+    }
+    return bytes?.subarray(Math.max(0, bytes.length - bytesMax));
   }
 
   async fires(job: string, range: FireRange): ReturnType<Backend['fires']> {
@@ -188,14 +179,14 @@ export class ServerBackend implements Backend {
   }
 
   health(): Promise<HealthView> {
-    const { leader, term, appliedIndex, role, isReady } = this.#options.progressNow();
+    const { leader, term, appliedIndex, commitIndex, role, isReady } = this.#options.progressNow();
     const row = leader === null ? undefined : this.#reader.get<NodeRow>(keys.node(leader));
     return Promise.resolve({
       isLeader: role === 'leader' && isReady,
       leader: leader === null ? null : { node: leader, name: row?.name ?? leader },
       term,
       appliedIndex,
-      commitIndex: appliedIndex,
+      commitIndex,
       checks: this.#options.checks(),
     });
   }

@@ -15,7 +15,6 @@ export type ErrorCode =
   | 'no-leader'
   | 'not-leader'
   | 'outcome-unknown'
-  | 'storage-low'
   // An actor or a thread is gone, full or slow.
   | 'deadline'
   | 'stopped'

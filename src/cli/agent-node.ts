@@ -11,7 +11,7 @@ import { startNode } from '../node.ts';
 import type { NodeSettings } from '../settings-table.ts';
 import { joinAsMember, mint, presenceCheck } from './cluster-member.ts';
 import { hearStopSignals } from './dev-signals.ts';
-import { assertAddressFree, makeExecutors, stopProcessWith } from './node-parts.ts';
+import { advertisedAddress, makeExecutors, stopProcessWith, takeAddress } from './node-parts.ts';
 import type { Secrets } from './secrets.ts';
 import { type ClusterNode, nodeConfig } from './server-node.ts';
 
@@ -25,7 +25,7 @@ export async function startAgentNode(
 ): Promise<ClusterNode | null> {
   const log = createPinoLog({ level: settings.logLevel });
   for (const warning of secrets.warnings) log.warn(warning);
-  if (settings.http !== null) await assertAddressFree(settings.http);
+  const address = settings.http === null ? null : await takeAddress(settings.http);
   const stopAsked = hearStopSignals(settings.drainMs, log);
   const metrics = createPromMetrics({ process: true });
   const onStopProcess = stopProcessWith(log);
@@ -37,7 +37,11 @@ export async function startAgentNode(
   const clock = new SystemClock();
   const loopDelay = new LoopDelay('main');
   const node = await startNode(
-    { ...nodeConfig(settings, member, version), isServer: false, address: addressOf(settings) },
+    {
+      ...nodeConfig(settings, member, version),
+      isServer: false,
+      address: address === null ? '' : advertisedAddress(settings, address),
+    },
     {
       clock,
       random: Math.random,
@@ -59,7 +63,7 @@ export async function startAgentNode(
     presenceCheck(member),
   ];
   const http =
-    settings.http === null
+    address === null
       ? null
       : createProbeDoor({
           context: {
@@ -78,7 +82,8 @@ export async function startAgentNode(
           nodeName: settings.nodeName,
           apiToken: secrets.apiToken,
         });
-  const url = http === null || settings.http === null ? '' : await http.listen(settings.http);
+  address?.release();
+  const url = http === null || address === null ? '' : await http.listen(address);
   const close = async () => {
     isDraining = true;
     if (!(await node.drain(settings.drainMs))) {
@@ -89,8 +94,4 @@ export async function startAgentNode(
     await member.close();
   };
   return { url, directory, ended: stopAsked.then(close) };
-}
-
-function addressOf({ http }: NodeSettings): string {
-  return http === null ? '' : `${http.host}:${http.port}`;
 }

@@ -45,7 +45,7 @@ export interface Session {
 
 /** Runs an action with a client; its number is the exit code. Our own failures are one line and 125. */
 export async function withSession(flags: ClientFlags, action: (session: Session) => Promise<number>): Promise<void> {
-  process.stdout.on('error', endQuietly);
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', bearClosedOutput);
   let client: Client | undefined;
   try {
     client = await openClient(readOptions(flags));
@@ -146,10 +146,12 @@ function readable(warning: string): string {
   }
 }
 
-/** `| head` closes our output early, which is no failure. */
-function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+/**
+ * `| head` and `| grep -q` close our output early, which is no failure: the rest is written into the void, and the exit
+ * code is what the command came to.
+ */
+function bearClosedOutput(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }
 
 function exitOnMistake(error: CommanderError): never {

@@ -18,11 +18,13 @@ export function describeStart(settings: Settings, node: DevNode, hasSample: bool
     '',
     '  Try:',
   ];
+  const { apiTokenFile } = settings;
+  if (apiTokenFile !== '') lines.push(`    export CARILLON_TOKEN="$(cat '${apiTokenFile}')"`);
   if (hasSample) {
     lines.push(
       `    npx carillon job executions ${SAMPLE_JOB}      what it did so far`,
       `    npx carillon job fires ${SAMPLE_JOB}           each nominal time with its outcome`,
-      `    curl ${node.url}/v1/jobs/${SAMPLE_JOB}/executions`,
+      `    curl ${tokenHeader(apiTokenFile)}${node.url}/v1/jobs/${SAMPLE_JOB}/executions`,
     );
   }
   lines.push(
@@ -33,4 +35,8 @@ export function describeStart(settings: Settings, node: DevNode, hasSample: bool
   }
   lines.push('', '  Ctrl-C stops it.', '', '');
   return lines.join('\n');
+}
+
+function tokenHeader(apiTokenFile: string): string {
+  return apiTokenFile === '' ? '' : '-H "Authorization: Bearer $CARILLON_TOKEN" ';
 }

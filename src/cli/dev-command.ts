@@ -1,10 +1,8 @@
 /** `carillon dev`: one node with everything in it, for a laptop and for trying things out. */
 import { Command } from 'commander';
 import { CodedError } from '../base/errors.ts';
-import { readSettings } from '../config.ts';
-import { createIntlZones } from '../jobs/intl-zones.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
-import { addSettingOptions, type NodeOptions, readGiven } from './setting-options.ts';
+import { addSettingOptions, loadSettings, type NodeOptions } from './setting-options.ts';
 
 export function devCommand(version: string): Command {
   const command = new Command('dev')
@@ -20,15 +18,17 @@ export function devCommand(version: string): Command {
 
 async function run(options: NodeOptions, version: string): Promise<void> {
   try {
-    const settings = readSettings('dev', await readGiven('dev', options), createIntlZones());
+    const { settings, secrets } = await loadSettings('dev', options);
     // The consensus thread reads them for its log.
     process.env['CARILLON_LOG_LEVEL'] = settings.logLevel;
     process.env['CARILLON_NODE_NAME'] = settings.nodeName;
     const { startDevNode } = await import('./dev-node.ts');
     const { describeStart } = await import('./dev-banner.ts');
     const { putSampleJob } = await import('./dev-sample.ts');
-    const afterHttp = options['sample'] === true ? putSampleJob : () => Promise.resolve();
-    const node = await startDevNode(settings, version, afterHttp);
+    const afterHttp = async (url: string) => {
+      if (options['sample'] === true) await putSampleJob(url, secrets.apiToken);
+    };
+    const node = await startDevNode(settings, secrets, version, afterHttp);
     process.stdout.write(describeStart(settings, node, options['sample'] === true));
     await node.ended;
   } catch (error) {

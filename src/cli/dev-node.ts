@@ -24,8 +24,16 @@ import { temporaryDirectory } from './dev-leftovers.ts';
 import { type DevNats, startDevNats } from './dev-nats.ts';
 import { openNatsDoor } from './dev-nats-door.ts';
 import { hearStopSignals } from './dev-signals.ts';
-import { apiContext, assertAddressFree, keepFactsFresh, makeExecutors, stopProcessWith } from './node-parts.ts';
-import { readSecrets, type Secrets } from './secrets.ts';
+import {
+  advertisedAddress,
+  apiContext,
+  keepFactsFresh,
+  makeExecutors,
+  stopProcessWith,
+  type TakenAddress,
+  takeAddress,
+} from './node-parts.ts';
+import type { Secrets } from './secrets.ts';
 
 export interface DevNode {
   readonly url: string;
@@ -48,14 +56,14 @@ const CAN_RUN_PAUSE_MS = 10;
 /** `afterHttp` is called with the URL once the API answers, before NATS is waited for. */
 export async function startDevNode(
   settings: Settings,
+  secrets: Secrets,
   version: string,
   afterHttp: (url: string) => Promise<void>,
 ): Promise<DevNode> {
   const sinceMs = performance.now();
   const log = createPinoLog({ level: settings.logLevel });
-  const secrets = await readSecrets(settings);
   for (const warning of secrets.warnings) log.warn(warning);
-  await assertAddressFree(settings.http);
+  const address = await takeAddress(settings.http);
   const stopAsked = hearStopSignals(settings.drainMs, log);
   const temporary = settings.dataDir === '' ? temporaryDirectory('carillon-dev-') : null;
   const directory = temporary?.path ?? resolve(settings.dataDir);
@@ -71,7 +79,7 @@ export async function startDevNode(
   };
   try {
     const isTemporary = temporary !== null;
-    const starting = { settings, version, log, secrets, directory, isTemporary, sinceMs, afterHttp };
+    const starting = { settings, version, log, secrets, address, directory, isTemporary, sinceMs, afterHttp };
     const { close, ...node } = await startOn(disk, startingNats, starting);
     return { ...node, ended: stopAsked.then(close).then(removeTemporary) };
   } catch (error) {
@@ -87,6 +95,7 @@ interface Starting {
   readonly version: string;
   readonly log: Log;
   readonly secrets: Secrets;
+  readonly address: TakenAddress;
   readonly directory: string;
   readonly isTemporary: boolean;
   /** When the start began, `performance.now()`. */
@@ -97,7 +106,7 @@ interface Starting {
 type Started = Omit<DevNode, 'ended'> & { readonly close: () => Promise<void> };
 
 async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starting: Starting): Promise<Started> {
-  const { settings, version, log, secrets, directory, isTemporary, sinceMs } = starting;
+  const { settings, version, log, secrets, address, directory, isTemporary, sinceMs } = starting;
   const metrics = createPromMetrics({ process: true });
   const loopDelay = new LoopDelay('main');
   const zones = createIntlZones();
@@ -124,7 +133,7 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
       },
       formation: null,
       version,
-      address: `${settings.http.host}:${settings.http.port}`,
+      address: advertisedAddress(settings, address),
     },
     {
       clock: new SystemClock(),
@@ -148,7 +157,8 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   const http = createHttpDoor({ context, nodeName: settings.nodeName, version, apiToken: secrets.apiToken });
   let url: string;
   try {
-    url = await http.listen(settings.http);
+    address.release();
+    url = await http.listen(address);
     await canRun(backend, node);
   } catch (error) {
     await http.close(1_000);

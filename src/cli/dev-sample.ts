@@ -3,9 +3,10 @@ import { CodedError } from '../base/errors.ts';
 export const SAMPLE_JOB = 'hello';
 
 /** A job to look at: it fires every second. Put by HTTP, as anybody would. */
-export async function putSampleJob(url: string): Promise<void> {
+export async function putSampleJob(url: string, token: string | null): Promise<void> {
   const response = await fetch(`${url}/v1/jobs`, {
     method: 'POST',
+    headers: token === null ? {} : { Authorization: `Bearer ${token}` },
     body: JSON.stringify({
       name: SAMPLE_JOB,
       displayname: 'Says hello every second',

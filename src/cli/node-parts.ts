@@ -1,6 +1,7 @@
 /** What `dev`, `server` and `agent` make alike around a node. */
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
+import { hostname } from 'node:os';
 import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { CodedError } from '../base/errors.ts';
@@ -12,6 +13,7 @@ import { HttpExecutor } from '../executors/http-executor.ts';
 import { ShellExecutor } from '../executors/shell-executor.ts';
 import type { Zones } from '../jobs/zone.ts';
 import type { RunningNode } from '../node.ts';
+import type { HttpAddress, NodeSettings } from '../settings-table.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
 
 export type StopProcess = (error: unknown, actor: string) => void;
@@ -36,7 +38,9 @@ export function stopProcessWith(log: Log): StopProcess {
   return (error, actor) => {
     const code = error instanceof CodedError ? error.code : 'internal';
     const message = error instanceof Error ? error.message : String(error);
-    log.error(`${actor} failed, the node stops: ${message}`, { code });
+    // What an operator can act on says all in its words; for a fault of ours the place is what counts.
+    const stack = code === 'internal' && error instanceof Error ? { stack: error.stack } : {};
+    log.error(`${actor} failed, the node stops: ${message}`, { code, ...stack });
     process.exit(NODE_EXIT_CODES[code] ?? 1);
   };
 }
@@ -63,18 +67,50 @@ export function apiContext(parts: {
   };
 }
 
-/** Asked first: a start that fails on its port must not have formed a cluster before. */
-export function assertAddressFree({ host, port }: Settings['http']): Promise<void> {
+/** The address of a node's HTTP, before the node is there to listen on it. */
+export interface TakenAddress extends HttpAddress {
+  /** To be called right before somebody listens there. */
+  release(): void;
+}
+
+/**
+ * Asked first: a start that fails on its port must not have formed a cluster before. For port 0 a free one is found and
+ * kept, since a node says where it is before it listens.
+ */
+export function takeAddress({ host, port }: HttpAddress): Promise<TakenAddress> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    const server = createServer((socket) => socket.destroy());
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EADDRINUSE') return resolve();
+      if (error.code !== 'EADDRINUSE') return resolve({ host, port, release() {} });
       reject(
         new CodedError('address-in-use', `${host}:${port} is in use: choose another --http-addr`, { cause: error }),
       );
     });
-    server.listen({ host, port }, () => server.close(() => resolve()));
+    server.listen({ host, port }, () => {
+      const address = server.address();
+      if (port === 0 && typeof address === 'object' && address !== null) {
+        server.unref();
+        return resolve({ host, port: address.port, release: () => void server.close() });
+      }
+      server.close(() => resolve({ host, port, release() {} }));
+    });
   });
+}
+
+/** What members show. Nobody can ask "all addresses of this machine", but others mostly find it by its name. */
+export function advertisedAddress(
+  { advertise }: Pick<NodeSettings, 'advertise'>,
+  { host, port }: HttpAddress,
+  hostName = hostname(),
+): string {
+  if (advertise !== null) return addressText(advertise);
+  return addressText({ host: WILDCARDS.has(host) ? hostName : host, port });
+}
+
+const WILDCARDS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+function addressText({ host, port }: HttpAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Ends with the promise that it returns: the state must not be closed under a reading. */

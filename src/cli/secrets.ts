@@ -6,7 +6,6 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { parseNatsAddress } from '../api/nats-address.ts';
 import type { Fault } from '../base/errors.ts';
 import type { NatsDoor } from '../cluster/nats-door.ts';
-import { settingsError } from '../config.ts';
 import { type NodeSettings, SETTINGS, type SettingName } from '../settings-table.ts';
 
 export interface Secrets {
@@ -25,14 +24,7 @@ export const SECRET_BYTES_MIN = 16;
 const FILE_BYTES_MAX = 65_536;
 const OTHERS_READ = 0o004;
 
-/** Throws `settings` with all faults. */
-export async function readSecrets(settings: NodeSettings): Promise<Secrets> {
-  const { secrets, faults } = await checkSecrets(settings);
-  if (faults.length > 0) throw settingsError(faults);
-  return secrets;
-}
-
-/** For those who have more to tell: where there are faults `secrets` is not to be used. Absent settings name no file. */
+/** Where there are faults `secrets` is not to be used. Absent settings name no file. */
 export async function checkSecrets(
   settings: Partial<NodeSettings>,
 ): Promise<{ readonly secrets: Secrets; readonly faults: readonly Fault[] }> {

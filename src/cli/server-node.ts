@@ -17,7 +17,14 @@ import { readMeta } from '../scheduler/state.ts';
 import { joinAsMember, type Member, mint, presenceCheck } from './cluster-member.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { hearStopSignals } from './dev-signals.ts';
-import { apiContext, assertAddressFree, keepFactsFresh, makeExecutors, stopProcessWith } from './node-parts.ts';
+import {
+  advertisedAddress,
+  apiContext,
+  keepFactsFresh,
+  makeExecutors,
+  stopProcessWith,
+  takeAddress,
+} from './node-parts.ts';
 import type { Secrets } from './secrets.ts';
 
 export interface ClusterNode {
@@ -41,7 +48,7 @@ export async function startServerNode(
 ): Promise<ClusterNode | null> {
   const log = createPinoLog({ level: settings.logLevel });
   for (const warning of secrets.warnings) log.warn(warning);
-  await assertAddressFree(settings.http);
+  const address = await takeAddress(settings.http);
   const stopAsked = hearStopSignals(settings.drainMs, log);
   const metrics = createPromMetrics({ process: true });
   const onStopProcess = stopProcessWith(log);
@@ -65,7 +72,7 @@ export async function startServerNode(
     {
       ...nodeConfig(settings, member, version),
       isServer: true,
-      address: `${settings.http.host}:${settings.http.port}`,
+      address: advertisedAddress(settings, address),
     },
     {
       clock,
@@ -89,7 +96,8 @@ export async function startServerNode(
   const backend = node.backend as ServerBackend;
   const context = apiContext({ node, backend, zones, executors, log, metrics });
   const http = createHttpDoor({ context, nodeName: settings.nodeName, version, apiToken: secrets.apiToken });
-  const url = await http.listen(settings.http);
+  address.release();
+  const url = await http.listen(address);
   const endRefreshing = keepFactsFresh(backend, onStopProcess);
   if (node.consensus !== null) warnOfDifferences(settings, readMeta(node.consensus.reader()), log);
   const { cluster, nodeName } = settings;

@@ -23,7 +23,7 @@ export function addSettingOptions(command: Command, node: NodeCommand): Command 
 
 /** Settings and the files that they name. Throws `settings` with all faults of both. */
 export async function loadSettings(
-  node: 'server',
+  node: 'dev' | 'server',
   options: NodeOptions,
 ): Promise<{ readonly settings: Settings; readonly secrets: Secrets }>;
 export async function loadSettings(

@@ -7,14 +7,17 @@ import type { Channel } from './transport.ts';
  * The envelope of every frame between nodes; big endian. What it is not addressed to, or cannot prove, is refused
  * before anybody looks at the body.
  *
- *     version u8 · flags u8 · channel u8 · group u16 · cluster 16 · from 16 · from boot u32 · to 16 · to boot u32
- *     body · MAC 16 · CRC-32 u32
+ *     version u8 · flags u8 · channel u8 · thread u8 · group u16 · cluster 16
+ *     from 16 · from boot u32 · to 16 · to boot u32 · count u48 · body · MAC 16 · CRC-32 u32
  *
  * The MAC (HMAC-SHA-256 of all before it, cut to 16 bytes) proves that the sender has the cluster key; the CRC, over
- * all before it, tells a damaged frame from a forged one.
+ * all before it, tells a damaged frame from a forged one. The count tells a frame from one that is sent again: no two
+ * frames of a thread in one life have the same (`seen-frames.ts`).
  */
 export interface Envelope {
   readonly channel: Channel;
+  /** Of the sender. */
+  readonly thread: Thread;
   /** Raft group, 0 to 65,535. */
   readonly group: number;
   /** Cluster uuid; `NOBODY` before genesis. */
@@ -25,8 +28,13 @@ export interface Envelope {
   readonly to: string;
   /** Boot counter of the receiver, or 0 for whichever it is in. */
   readonly toBoot: number;
+  /** From 1 up; 0 in the hall, where frames are not counted. */
+  readonly count: number;
   readonly body: Uint8Array;
 }
+
+/** Who counts: threads share nothing, so each that sends counts for itself. */
+export type Thread = 'main' | 'consensus';
 
 /** What a receiver compares frames with. */
 export interface Addressee {
@@ -37,8 +45,20 @@ export interface Addressee {
   readonly key: Uint8Array;
 }
 
-/** `channel`: a good frame where it does not belong, say one that was caught and sent anew to another subject. */
-export type EnvelopeRefusal = 'short' | 'version' | 'crc' | 'mac' | 'cluster' | 'channel' | 'addressee' | 'boot';
+/**
+ * `channel`: a good frame where it does not belong, say one that was caught and sent anew to another subject. `replay`:
+ * a good frame that has come already, or much too late. Whoever keeps the counts says that, `decodeEnvelope` does not.
+ */
+export type EnvelopeRefusal =
+  | 'short'
+  | 'version'
+  | 'crc'
+  | 'mac'
+  | 'cluster'
+  | 'channel'
+  | 'addressee'
+  | 'boot'
+  | 'replay';
 
 export type Decoded =
   | { readonly type: 'envelope'; readonly envelope: Envelope }
@@ -48,25 +68,27 @@ export type Decoded =
 export const NOBODY = '0'.repeat(32);
 
 /** What an envelope adds to its body. */
-export const ENVELOPE_BYTES = 61 + 20;
+export const ENVELOPE_BYTES = 68 + 20;
 
 export function isId(text: string): boolean {
   return /^[0-9a-f]{32}$/.test(text);
 }
 
 export function encodeEnvelope(envelope: Envelope, key: Uint8Array): Uint8Array {
-  const { channel, group, cluster, from, fromBoot, to, toBoot, body } = envelope;
+  const { channel, thread, group, cluster, from, fromBoot, to, toBoot, count, body } = envelope;
   const macAt = BODY_AT + body.byteLength;
   const frame = Buffer.allocUnsafe(macAt + MAC_BYTES + CRC_BYTES);
   frame[0] = VERSION;
   frame[1] = FLAGS;
   frame[2] = CHANNELS.indexOf(channel);
-  frame.writeUInt16BE(group, 3);
+  frame[3] = THREADS.indexOf(thread);
+  frame.writeUInt16BE(group, GROUP_AT);
   writeId(frame, cluster, CLUSTER_AT);
   writeId(frame, from, FROM_AT);
   frame.writeUInt32BE(fromBoot, FROM_AT + ID_BYTES);
   writeId(frame, to, TO_AT);
   frame.writeUInt32BE(toBoot, TO_AT + ID_BYTES);
+  frame.writeUIntBE(count, COUNT_AT, COUNT_BYTES);
   frame.set(body, BODY_AT);
   frame.set(macOf(frame.subarray(0, macAt), key), macAt);
   frame.writeUInt32BE(crc32Of(frame.subarray(0, macAt + MAC_BYTES)), macAt + MAC_BYTES);
@@ -83,7 +105,8 @@ export function decodeEnvelope(bytes: Uint8Array, on: Channel, addressee: Addres
   const macAt = crcAt - MAC_BYTES;
   if (frame.readUInt32BE(crcAt) !== crc32Of(frame.subarray(0, crcAt))) return refused('crc');
   const channel = CHANNELS[frame[2] ?? CHANNELS.length];
-  if (frame[1] !== FLAGS || channel === undefined) return refused('version');
+  const thread = THREADS[frame[3] ?? THREADS.length];
+  if (frame[1] !== FLAGS || channel === undefined || thread === undefined) return refused('version');
   const cluster = readId(frame, CLUSTER_AT);
   if (cluster !== addressee.cluster) return refused('cluster');
   if (!timingSafeEqual(frame.subarray(macAt, crcAt), macOf(frame.subarray(0, macAt), addressee.key))) {
@@ -96,27 +119,33 @@ export function decodeEnvelope(bytes: Uint8Array, on: Channel, addressee: Addres
   if (toBoot !== 0 && toBoot !== addressee.boot) return refused('boot');
   const envelope: Envelope = {
     channel,
-    group: frame.readUInt16BE(3),
+    thread,
+    group: frame.readUInt16BE(GROUP_AT),
     cluster,
     from: readId(frame, FROM_AT),
     fromBoot: frame.readUInt32BE(FROM_AT + ID_BYTES),
     to,
     toBoot,
+    count: frame.readUIntBE(COUNT_AT, COUNT_BYTES),
     body: frame.subarray(BODY_AT, macAt),
   };
   return { type: 'envelope', envelope };
 }
 
-const VERSION = 1;
+const VERSION = 2;
 /** None yet. A frame with a flag that we do not know may mean something else than we would read. */
 const FLAGS = 0;
-/** The place of a channel is its number on the wire: only ever append. */
+/** The place of a channel, or of a thread, is its number on the wire: only ever append. */
 const CHANNELS: readonly Channel[] = ['raft', 'bulk', 'exec', 'alive', 'leader', 'forward', 'report'];
+const THREADS: readonly Thread[] = ['main', 'consensus'];
 const ID_BYTES = 16;
-const CLUSTER_AT = 5;
+const COUNT_BYTES = 6;
+const GROUP_AT = 4;
+const CLUSTER_AT = GROUP_AT + 2;
 const FROM_AT = CLUSTER_AT + ID_BYTES;
 const TO_AT = FROM_AT + ID_BYTES + 4;
-const BODY_AT = TO_AT + ID_BYTES + 4;
+const COUNT_AT = TO_AT + ID_BYTES + 4;
+const BODY_AT = COUNT_AT + COUNT_BYTES;
 const MAC_BYTES = 16;
 const CRC_BYTES = 4;
 const NO_MAC = new Uint8Array(MAC_BYTES);

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { Clock } from '../base/time.ts';
 import { type Addressee, type EnvelopeRefusal, NOBODY } from './envelope.ts';
 import { Frames } from './frames.ts';
 import { PeerBoots } from './peer-boots.ts';
@@ -6,8 +7,10 @@ import type { Arrival, Channel, Transport } from './transport.ts';
 
 /** What an endpoint needs of its network. */
 export interface EndpointNetwork {
-  send(frame: Uint8Array, to: string, channel: Channel): void;
-  broadcast(frame: Uint8Array, channel: Channel): void;
+  readonly clock: Clock;
+  /** `again` seals the same body once more. */
+  send(frame: Uint8Array, to: string, channel: Channel, again: () => Uint8Array): void;
+  broadcast(frame: Uint8Array, channel: Channel, again: () => Uint8Array): void;
   leave(): void;
 }
 
@@ -24,16 +27,20 @@ export class Endpoint implements Transport {
   constructor(self: Addressee, isServer: boolean, network: EndpointNetwork) {
     this.nodeId = self.nodeId;
     this.#isServer = isServer;
-    this.#frames = new Frames(self, new PeerBoots());
+    this.#frames = new Frames({ self, thread: 'main', boots: new PeerBoots(), clock: network.clock });
     this.#network = network;
   }
 
   send(to: string, channel: Channel, body: Uint8Array): void {
-    if (this.#isAttached) this.#network.send(this.#frames.seal(channel, to, body), to, channel);
+    if (!this.#isAttached) return;
+    const seal = () => this.#frames.seal(channel, to, body);
+    this.#network.send(seal(), to, channel, seal);
   }
 
   broadcast(channel: 'leader', body: Uint8Array): void {
-    if (this.#isAttached) this.#network.broadcast(this.#frames.seal(channel, NOBODY, body), channel);
+    if (!this.#isAttached) return;
+    const seal = () => this.#frames.seal(channel, NOBODY, body);
+    this.#network.broadcast(seal(), channel, seal);
   }
 
   onArrival(listener: (arrival: Arrival) => void): void {

@@ -20,7 +20,11 @@ export interface MemoryNetworkOptions {
   readonly cluster?: string;
   /** Default empty: no MAC. */
   readonly key?: Uint8Array;
-  /** One delay in ms per copy that arrives: none drops the frame, two double it. Default: one at once. */
+  /**
+   * One delay in ms per copy that arrives: none drops the frame; two are its sender saying it twice, as those do who
+   * were not answered, so both are heard. A frame that only the network doubles (`inject`) is refused. Default: one at
+   * once.
+   */
   readonly judge?: (passage: Passage) => readonly number[];
   /** Larger frames are dropped. Default 1 MiB, as in NATS. */
   readonly frameBytesMax?: number;
@@ -54,7 +58,7 @@ export class MemoryNetwork {
     arrived: 0,
     lost: 0,
     oversized: 0,
-    refused: { short: 0, version: 0, crc: 0, mac: 0, cluster: 0, channel: 0, addressee: 0, boot: 0 },
+    refused: { short: 0, version: 0, crc: 0, mac: 0, cluster: 0, channel: 0, addressee: 0, boot: 0, replay: 0 },
   };
   readonly #clock: Clock;
   readonly #cluster: string;
@@ -83,9 +87,10 @@ export class MemoryNetwork {
     assert(!this.#endpoints.has(nodeId), `node ${nodeId} is attached already`);
     const { isServer = true, cluster = this.#cluster, key = this.#key } = options;
     const endpoint = new Endpoint({ nodeId, boot, cluster, key }, isServer, {
-      send: (frame, to, channel) => this.#send(endpoint, frame, to, channel),
-      broadcast: (frame, channel) => {
-        for (const to of this.#endpoints.keys()) this.#send(endpoint, frame, to, channel);
+      clock: this.#clock,
+      send: (frame, to, channel, again) => this.#send(endpoint, frame, to, channel, again),
+      broadcast: (frame, channel, again) => {
+        for (const to of this.#endpoints.keys()) this.#send(endpoint, frame, to, channel, again);
       },
       leave: () => {
         if (this.#endpoints.get(nodeId) === endpoint) this.#endpoints.delete(nodeId);
@@ -158,7 +163,7 @@ export class MemoryNetwork {
     for (const receiver of receivers) this.#send(STRANGER, frame, receiver, channel);
   }
 
-  #send(sender: Sender, frame: Uint8Array, to: string, channel: Channel): void {
+  #send(sender: Sender, frame: Uint8Array, to: string, channel: Channel, again = () => frame): void {
     const from = sender.nodeId;
     this.counts.sent += 1;
     if (frame.byteLength > this.#frameBytesMax) {
@@ -170,9 +175,10 @@ export class MemoryNetwork {
     const delaysMs = isLost ? [] : from === to ? AT_ONCE : this.#judge(passage);
     if (delaysMs.length === 0) this.counts.lost += 1;
     const downs = this.#downs;
-    for (const delayMs of delaysMs) {
+    for (const [place, delayMs] of delaysMs.entries()) {
+      const copy = place === 0 ? frame : again();
       this.#clock.after(delayMs, () => {
-        if (downs === this.#downs && !this.#isCut(from, to)) this.#arrive(sender, frame, to, channel);
+        if (downs === this.#downs && !this.#isCut(from, to)) this.#arrive(sender, copy, to, channel);
         else this.counts.lost += 1;
       });
     }

@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { createInbox, type Msg } from 'nats';
-import { type Addressee, NOBODY } from './envelope.ts';
+import { type Addressee, NOBODY, type Thread } from './envelope.ts';
 import { Frames } from './frames.ts';
 import type { NatsConnection } from './nats-connection.ts';
 import { PeerBoots } from './peer-boots.ts';
@@ -16,6 +16,8 @@ export interface NatsTransportOptions extends RefusedFramesOptions {
   /** This life of the node, and its cluster: uuid and key. */
   readonly self: Addressee;
   readonly clusterName: string;
+  /** Where it lives: one transport per thread. Default `main`. */
+  readonly thread?: Thread;
   /** On other channels this transport only sends. */
   readonly hears: readonly Exclude<Channel, 'alive'>[];
   /** Which connection carries a channel, both ways. They stay open when the transport closes. */
@@ -40,10 +42,10 @@ class NatsTransport implements Transport {
   #isClosed = false;
 
   constructor(options: NatsTransportOptions) {
-    const { self, clusterName, hears, connectionOf, boots = new PeerBoots() } = options;
+    const { self, clusterName, thread = 'main', hears, connectionOf, clock, boots = new PeerBoots() } = options;
     this.#connectionOf = connectionOf;
     this.#subjects = new Subjects(clusterName);
-    this.#frames = new Frames(self, boots);
+    this.#frames = new Frames({ self, thread, boots, clock });
     this.#refused = new RefusedFrames(options);
     for (const channel of hears) {
       const subject = this.#subjects.of(channel, self.nodeId);

@@ -33,4 +33,6 @@ const HINTS: Readonly<Partial<Record<EnvelopeRefusal, string>>> = {
   mac: 'its sender has another cluster key: compare the files of --cluster-key-file',
   cluster: 'another cluster uses this cluster name on the same NATS: give one of them another name',
   version: 'its sender runs a version of Carillon that this one does not understand',
+  replay:
+    'somebody on this NATS sends again what nodes have said, or a copy of its sender runs: see who has the password',
 };

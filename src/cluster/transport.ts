@@ -1,7 +1,9 @@
 /**
- * The transport port: frames between nodes, with no promise at all (lost, doubled, late, reordered). What must arrive
- * is repeated by those who need it. Twins: `memory-transport.ts`, `nats-transport.ts`. Frames are whole envelopes
- * (`envelope.ts`); a frame that is not addressed to this node's boot never reaches the listener.
+ * The transport port: frames between nodes, which may get lost, late and reordered. What must arrive is repeated by
+ * those who need it, and a repeated body arrives again: whoever listens must bear that. Twins: `memory-transport.ts`,
+ * `nats-transport.ts`. Frames are whole envelopes (`envelope.ts`); one that is not addressed to this node's boot never
+ * reaches the listener, and none reaches it twice, whether the network doubles it or somebody caught it and sends it
+ * again. One that some 4,000 later frames of its sender on its channel have overtaken, or any a minute ago, is lost.
  *
  * `raft` agreement · `bulk` snapshots · `exec` orders to a node's executor, output chunks to a server · `report` what
  * nodes tell the leader · `forward` calls handed on between servers · `leader` the beacon · `alive` see `hall.ts`.

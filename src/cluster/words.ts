@@ -14,11 +14,23 @@ export type HeardWord =
   | { readonly type: 'refused'; readonly reason: EnvelopeRefusal };
 
 export function sealWord({ nodeId: from, boot: fromBoot, key }: Speaker, body: Uint8Array): Uint8Array {
-  const fields = { channel: 'alive', group: 0, cluster: NOBODY, to: NOBODY, toBoot: 0 } as const;
+  const fields = {
+    channel: 'alive',
+    thread: 'main',
+    group: 0,
+    cluster: NOBODY,
+    to: NOBODY,
+    toBoot: 0,
+    count: 0,
+  } as const;
   return encodeEnvelope({ ...fields, from, fromBoot, body }, key);
 }
 
-/** Words of earlier boots pass: a clone or a disk that was rolled back is noticed by what is said here. */
+/**
+ * Words of earlier boots pass: a clone or a disk that was rolled back is noticed by what is said here. And words are not
+ * counted: a copy of a directory would count as its original does, and must be heard. Whoever listens knows that a word
+ * may be old (`presence-rules.ts`, `formation-rules.ts`).
+ */
 export function openWord({ nodeId, boot, key }: Speaker, frame: Uint8Array): HeardWord {
   const decoded = decodeEnvelope(frame, 'alive', { cluster: NOBODY, nodeId, boot, key });
   if (decoded.type === 'refused') return decoded;

@@ -15,9 +15,6 @@ import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
 import { type ExecutionRow, type JobRow, keys, type RunRow } from '../scheduler/rows.ts';
 import type { State } from '../scheduler/state.ts';
 
-/** A retry may wait on its node as long as a run by hand would. */
-const RETRY_START_WITHIN_MS = 600_000;
-
 /** Undefined when the execution has ended or its job is gone: nothing is to be started then. */
 export function executeItem(state: State, execution: string): ExecuteItem | undefined {
   const parts = parseExecutionId(execution);
@@ -40,6 +37,6 @@ export function executeItem(state: State, execution: string): ExecuteItem | unde
     config: job.job.executorConfig ?? {},
     session: row.session,
     notBeforeMs: 0,
-    startByMs: row.tries === 0 ? run.startByMs : row.assignedMs + (job.job.startWithinMs ?? RETRY_START_WITHIN_MS),
+    startByMs: row.startByMs,
   };
 }

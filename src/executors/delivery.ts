@@ -18,8 +18,9 @@ export interface DeliveryOptions {
   readonly writes: WriteQueue;
   readonly storage: Storage;
   readonly toLeader: (leader: string, message: FromNode) => void;
-  readonly toServers: (message: OutputChunk) => void;
-  readonly serverCount: () => number;
+  readonly toServer: (server: string, message: OutputChunk) => void;
+  /** nodeIds of all that may hold tails. */
+  readonly servers: () => readonly string[];
 }
 
 /** Sends what the outbox holds and is due, in bounded messages and bursts. */
@@ -32,7 +33,7 @@ export class Delivery {
 
   /** Servers that have to hold a full tail before it is let go. */
   copiesWanted(): number {
-    return Math.max(1, Math.min(TAIL_COPIES_WANTED, this.#options.serverCount()));
+    return Math.max(1, Math.min(TAIL_COPIES_WANTED, this.#options.servers().length));
   }
 
   sendFinishes(leader: string | null, nowMs: number): void {
@@ -46,12 +47,14 @@ export class Delivery {
   }
 
   sendTails(nowMs: number): void {
-    const { outbox, writes, storage, toServers } = this.#options;
-    for (const execution of outbox.takeDueTails(nowMs, this.copiesWanted(), TAIL_BURST_BYTES)) {
+    const { outbox, writes, storage, servers, toServer } = this.#options;
+    const due = outbox.takeDueTails(nowMs, servers(), this.copiesWanted(), TAIL_BURST_BYTES);
+    for (const { execution, servers: chosen } of due) {
       // What is not durable yet is still in memory.
       const bytes = writes.peek(putTail(execution, NO_BYTES).key) ?? readTail(storage, execution);
       if (bytes === undefined) throw new Error(`outbox: the tail of ${execution} is missing from the node store`);
-      for (const chunk of chunksOf(execution, bytes)) toServers(chunk);
+      const chunks = chunksOf(execution, bytes);
+      for (const server of chosen) for (const chunk of chunks) toServer(server, chunk);
     }
   }
 }

@@ -82,10 +82,10 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   constructor(options: ExecutorActorOptions, context: ActorContext<ExecutorMessage, ExecutorAnswer>) {
     this.#options = options;
     this.#context = context;
-    this.#membership = new Membership(options, context, () => this.#held.size === 0 && this.#outbox.size === 0);
+    this.#membership = new Membership(options, context, () => this.#held.size === 0 && this.#outbox.owed === 0);
     this.#heartbeatMs = options.heartbeatMs ?? 1_000;
     this.#queueMax = options.queueMax ?? 10_000;
-    this.#outbox = new Outbox(options.outboxLimits ?? OUTBOX_LIMITS);
+    this.#outbox = new Outbox(options.outboxLimits ?? OUTBOX_LIMITS, options.isServer ? options.node : null);
     this.#delivery = new Delivery({ ...options, outbox: this.#outbox, writes: this.#writes });
     this.#tombstones = new Tombstones({ ...TOMBSTONE_LIMITS, nowMs: context.clock.monotonic() });
     this.#takeOver(options.stored);
@@ -214,10 +214,19 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     if (item.session !== this.#membership.session) return 'session';
     if (nowMs > item.startByMs) return 'start-by';
     if (this.#membership.isDraining) return 'draining';
-    if (this.#outbox.isFull) return 'outbox-full';
+    if (!this.#hasOutboxRoom()) return 'outbox-full';
     // Slots that are free take what is ready at once, so only what exceeds them really queues.
     const isRoom = this.#waitingCount < this.#queueMax + Math.max(0, this.#options.slots - this.#slotsUsed);
     return isRoom ? null : 'no-slot';
+  }
+
+  #hasOutboxRoom(): boolean {
+    const released = this.#outbox.makeRoom();
+    for (const one of released) this.#release(one);
+    if (released.length > 0) {
+      this.#context.log.warn('the outbox is full: outputs stay with one server only', { count: released.length });
+    }
+    return !this.#outbox.isFull;
   }
 
   #onCancel(execution: string, graceMs: number): void {
@@ -468,6 +477,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
       waiting: this.#waitingCount,
       running: [...this.#held.values()].filter((held) => held.state === 'running').map((held) => held.item.execution),
       outbox: this.#outbox.size,
+      owed: this.#outbox.owed,
     };
   }
 

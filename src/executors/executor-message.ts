@@ -35,4 +35,6 @@ export type ExecutorAnswer =
       readonly waiting: number;
       readonly running: readonly string[];
       readonly outbox: number;
+      /** Of the outbox: finishes that are not committed, and full tails that no server holds. */
+      readonly owed: number;
     };

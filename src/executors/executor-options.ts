@@ -21,9 +21,9 @@ export interface ExecutorActorOptions {
   readonly stored: NodeStoreState;
   /** Fire and forget, as everything between nodes. */
   readonly toLeader: (leader: string, message: FromNode) => void;
-  readonly toServers: (message: OutputChunk) => void;
-  /** Servers of the cluster as far as this node knows; at least 1. */
-  readonly serverCount: () => number;
+  readonly toServer: (server: string, message: OutputChunk) => void;
+  /** nodeIds of the cluster's servers as far as this node knows; at least one. */
+  readonly servers: () => readonly string[];
   /** Default 5,000. */
   readonly leaseMs?: number;
   /** Default 1,000. */

@@ -29,7 +29,7 @@ export interface ThreadResult {
   readonly isSuccess: boolean;
   /** JSON text, or null for undefined and failures. */
   readonly result: string | null;
-  /** `error` or `result too large`; '' on success. */
+  /** `error`, `result too large` or `result too deep`; '' on success. */
   readonly reason: string;
   /** What was not sent before. */
   readonly output: string;

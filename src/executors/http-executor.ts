@@ -1,164 +1,166 @@
-import { readFileSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { matchesBody } from './body-pattern.ts';
+import { type HttpOptions, readHttpOptions } from '../jobs/http-options.ts';
+import { faultsText } from '../jobs/option-reader.ts';
+import { BODY_START_BYTES, matchesBody } from './body-pattern.ts';
+import { BodyStart } from './body-start.ts';
 import { failedEnding } from './endings.ts';
 import type { Ending, Executor, Task } from './executor.ts';
-import type { HttpRequest } from './http-config.ts';
-import { readHttpConfig } from './http-config.ts';
+import { type Ask, nextAsk } from './http-redirect.ts';
+import { HttpAgents } from './system-http-agents.ts';
 import { Tail } from './tail.ts';
 
-/** Connections that may stay open to one host. */
-const IDLE_SOCKETS_MAX = 16;
-/** Agents for TLS options that differ; above it the oldest is closed. */
-const TLS_AGENTS_MAX = 64;
 /** Bytes of a response that are read; what comes behind is neither kept nor waited for. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** So long may the body of a redirect be for its connection to be worth keeping. */
+const REDIRECT_BYTES_MAX = 2 * 1024;
 
-interface Running {
-  readonly request: ClientRequest;
-  /** Aborts the request at its time limit. */
-  readonly deadline: AbortSignal;
-  isCancelled: boolean;
-}
-
-/** Makes one HTTP request per attempt, over connections that are used again. It runs in the node's own process. */
+/**
+ * Makes one HTTP request per attempt, and those that redirects lead to, over connections that are used again. It runs
+ * in the node's own process.
+ */
 export class HttpExecutor implements Executor {
-  readonly #running = new Map<string, Running>();
-  readonly #plainAgent = new HttpAgent({ keepAlive: true, maxFreeSockets: IDLE_SOCKETS_MAX });
-  readonly #tlsAgents = new Map<string, HttpsAgent>();
+  readonly #running = new Map<string, Exchange>();
+  readonly #agents: HttpAgents;
+
+  constructor(options: { readonly tlsAgentsMax?: number } = {}) {
+    this.#agents = new HttpAgents(options.tlsAgentsMax);
+  }
 
   start(task: Task, ended: (ending: Ending) => void): void {
-    const config = readHttpConfig(task);
-    if (config.type === 'fault') return later(() => ended(failedEnding('bad configuration', config.text)));
-    const deadline = AbortSignal.timeout(config.request.timeoutMs);
-    let request: ClientRequest;
-    try {
-      request = this.#open(config.request, deadline);
-    } catch (error) {
-      return later(() => ended(failedEnding('bad configuration', `http: ${messageOf(error)}`)));
+    const read = readHttpOptions(task.config);
+    if (read.type === 'faults') {
+      return later(() => ended(failedEnding('bad configuration', faultsText('http', read.faults))));
     }
-    const running: Running = { request, deadline, isCancelled: false };
-    this.#running.set(task.execution, running);
-    const exchange = new Exchange(config.request, running, task.outputBytesMax, (ending) => {
+    const exchange = new Exchange(read.options, this.#agents, task.outputBytesMax, (ending) => {
       this.#running.delete(task.execution);
       ended(ending);
     });
+    this.#running.set(task.execution, exchange);
     exchange.begin();
   }
 
   cancel(execution: string): void {
-    const running = this.#running.get(execution);
-    if (running === undefined) return;
-    running.isCancelled = true;
-    running.request.destroy();
+    this.#running.get(execution)?.cancel();
   }
 
   async close(): Promise<void> {
-    for (const execution of [...this.#running.keys()]) this.cancel(execution);
-    this.#plainAgent.destroy();
-    for (const agent of this.#tlsAgents.values()) agent.destroy();
-  }
-
-  #open({ method, url, headers, body, tls }: HttpRequest, signal: AbortSignal): ClientRequest {
-    const headerMap: Record<string, string | string[]> = {};
-    for (const [name, value] of headers) {
-      const key = name.toLowerCase();
-      const before = headerMap[key];
-      headerMap[key] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
-    }
-    if (body !== '') headerMap['content-length'] ??= String(Buffer.byteLength(body));
-    return url.protocol === 'https:'
-      ? httpsRequest(url, { method, headers: headerMap, signal, agent: this.#tlsAgent(tls) })
-      : httpRequest(url, { method, headers: headerMap, signal, agent: this.#plainAgent });
-  }
-
-  #tlsAgent(tls: HttpRequest['tls']): HttpsAgent {
-    const key = JSON.stringify(tls);
-    const known = this.#tlsAgents.get(key);
-    if (known !== undefined) return known;
-    const agent = new HttpsAgent({
-      keepAlive: true,
-      maxFreeSockets: IDLE_SOCKETS_MAX,
-      rejectUnauthorized: tls.verifyPeer,
-      ...(tls.rootsFile === '' ? {} : { ca: readFileSync(tls.rootsFile) }),
-      ...(tls.certificateFile === '' ? {} : { cert: readFileSync(tls.certificateFile) }),
-      ...(tls.keyFile === '' ? {} : { key: readFileSync(tls.keyFile) }),
-    });
-    this.#tlsAgents.set(key, agent);
-    const [oldestKey] = this.#tlsAgents.keys();
-    if (this.#tlsAgents.size > TLS_AGENTS_MAX && oldestKey !== undefined) {
-      this.#tlsAgents.get(oldestKey)?.destroy();
-      this.#tlsAgents.delete(oldestKey);
-    }
-    return agent;
+    for (const exchange of [...this.#running.values()]) exchange.cancel();
+    this.#agents.close();
   }
 }
 
-/** One request and what comes back; ends once. */
+/** One request, those that it is sent on to, and what comes back in the end; ends once, never from within `begin`. */
 class Exchange {
-  readonly #config: HttpRequest;
-  readonly #running: Running;
+  readonly #options: HttpOptions;
+  readonly #agents: HttpAgents;
   readonly #tail: Tail;
   readonly #ended: (ending: Ending) => void;
-  /** The start of the body, for the expression. */
-  #body: Buffer[] = [];
+  /** One for all requests: the time limit is that of the whole attempt. */
+  readonly #deadline: AbortSignal;
+  readonly #bodyStart = new BodyStart(BODY_START_BYTES);
   #bodyBytes = 0;
+  #ask: Ask;
+  #asks = 0;
+  /** The one that counts; what is heard of an earlier one does not matter any more. */
+  #request: ClientRequest | null = null;
+  #release: () => void = () => {};
+  #isCancelled = false;
   #isOver = false;
 
-  constructor(config: HttpRequest, running: Running, outputBytesMax: number, ended: (ending: Ending) => void) {
-    this.#config = config;
-    this.#running = running;
+  constructor(options: HttpOptions, agents: HttpAgents, outputBytesMax: number, ended: (ending: Ending) => void) {
+    this.#options = options;
+    this.#agents = agents;
     this.#tail = new Tail(outputBytesMax);
     this.#ended = ended;
+    this.#deadline = AbortSignal.timeout(options.timeoutMs);
+    this.#ask = options;
   }
 
   begin(): void {
-    const { request } = this.#running;
-    const { method, url, headers, isDebug } = this.#config;
-    if (isDebug) this.#say(`> ${method} ${url.href}\n${headers.map(([name]) => `> ${name}: …\n`).join('')}`);
-    request.on('response', (response) => this.#onResponse(response));
-    request.on('error', (error) => this.#onBroken(error));
-    request.on('close', () => this.#onBroken(new Error('the connection was closed')));
-    request.end(this.#config.body);
+    this.#send(this.#ask);
   }
 
-  #onResponse(response: IncomingMessage): void {
-    if (this.#config.isDebug) {
-      const rows = Object.entries(response.headers).map(([name, value]) => `< ${name}: ${String(value)}\n`);
-      this.#say(`< ${response.statusCode} ${response.statusMessage}\n${rows.join('')}`);
+  cancel(): void {
+    this.#isCancelled = true;
+    this.#request?.destroy();
+  }
+
+  #send(ask: Ask): void {
+    this.#ask = ask;
+    this.#asks += 1;
+    this.#release();
+    this.#release = () => {};
+    const { method, url, headers, body } = ask;
+    if (this.#options.isDebug) {
+      this.#say(`> ${method} ${url.href}\n${headers.map(([name]) => `> ${name}: …\n`).join('')}`);
     }
+    let request: ClientRequest;
+    try {
+      const open = this.#agents.open(ask, this.#options.tls, this.#deadline);
+      this.#release = open.release;
+      request = open.request;
+    } catch (error) {
+      this.#request = null;
+      this.#say(`http: ${messageOf(error)}\n`);
+      return later(() => this.#fail('bad configuration'));
+    }
+    this.#request = request;
+    request.on('response', (response) => this.#onResponse(request, response));
+    request.on('error', (error) => this.#onBroken(request, error));
+    request.on('close', () => this.#onBroken(request, new Error('the connection was closed')));
+    request.end(body);
+  }
+
+  #onResponse(request: ClientRequest, response: IncomingMessage): void {
+    response.on('error', (error) => this.#onBroken(request, error));
+    const { statusCode: status = 0, statusMessage = '', headers } = response;
+    if (this.#options.isDebug) {
+      const rows = Object.entries(headers).map(([name, value]) => `< ${name}: ${String(value)}\n`);
+      this.#say(`< ${status} ${statusMessage}\n${rows.join('')}`);
+    }
+    const next = nextAsk(this.#ask, this.#options.url, this.#asks, status, headers.location);
+    if (next.type === 'answer') return this.#read(response, status);
+    if (next.type === 'fault') {
+      this.#say(`http: ${this.#ask.method} ${this.#ask.url.origin}: ${next.text}\n`);
+      this.#fail('request failed');
+      response.destroy();
+      return;
+    }
+    if (Number(headers['content-length']) <= REDIRECT_BYTES_MAX) response.resume();
+    else response.destroy();
+    this.#send(next.ask);
+  }
+
+  #read(response: IncomingMessage, status: number): void {
     response.on('data', (bytes: Buffer) => {
       this.#tail.write(bytes);
       this.#bodyBytes += bytes.length;
-      if (this.#config.bodyPattern !== '' && this.#bodyBytes <= BODY_BYTES_MAX) this.#body.push(bytes);
+      if (this.#options.bodyPattern !== null) this.#bodyStart.write(bytes);
       if (this.#bodyBytes > BODY_BYTES_MAX) {
         this.#say(`\nhttp: the response goes on behind ${BODY_BYTES_MAX} bytes; the rest was not read\n`);
-        this.#judge(response.statusCode ?? 0);
+        this.#judge(status);
         response.destroy();
       }
     });
-    response.on('error', (error) => this.#onBroken(error));
-    response.on('end', () => this.#judge(response.statusCode ?? 0));
+    response.on('end', () => this.#judge(status));
   }
 
   #judge(status: number): void {
-    const { codesExpected, bodyPattern } = this.#config;
+    const { codesExpected, bodyPattern } = this.#options;
     if (codesExpected.size > 0 && !codesExpected.has(status)) return this.#fail(`status ${status}`);
-    if (bodyPattern !== '') {
-      const match = matchesBody(bodyPattern, Buffer.concat(this.#body).toString('utf8'));
+    if (bodyPattern !== null) {
+      const match = matchesBody(bodyPattern, this.#bodyStart.text());
       if (match === 'too-slow') return this.#fail('expectBody takes too long');
       if (!match) return this.#fail('body does not match expectBody');
     }
     this.#end('succeeded', '');
   }
 
-  #onBroken(error: Error): void {
-    if (this.#isOver) return;
-    if (this.#running.isCancelled) return this.#end('cancelled', '');
-    if (this.#running.deadline.aborted) return this.#end('timed-out', `time limit of ${this.#config.timeoutMs} ms`);
-    this.#say(`http: ${this.#config.method} ${this.#config.url.origin}: ${messageOf(error)}\n`);
+  #onBroken(request: ClientRequest, error: Error): void {
+    if (this.#isOver || request !== this.#request) return;
+    if (this.#isCancelled) return this.#end('cancelled', '');
+    if (this.#deadline.aborted) return this.#end('timed-out', `time limit of ${this.#options.timeoutMs} ms`);
+    this.#say(`http: ${this.#ask.method} ${this.#ask.url.origin}: ${messageOf(error)}\n`);
     this.#fail('request failed');
   }
 
@@ -169,7 +171,7 @@ class Exchange {
   #end(outcome: Ending['outcome'], reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#body = [];
+    this.#release();
     this.#ended({
       outcome,
       reason,

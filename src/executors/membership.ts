@@ -29,6 +29,7 @@ export class Membership {
   readonly #lease: SessionLease;
   #isDraining = false;
   #hasLeft = false;
+  #hasAskedForSession = false;
   /** Until when it is tried, monotonic; null: not leaving, or no longer. */
   #leavingUntilMs: number | null = null;
   #leaveReplies: Reply<ExecutorAnswer>[] = [];
@@ -97,8 +98,8 @@ export class Membership {
 
   leave(reply: Reply<ExecutorAnswer>): void {
     this.#leaveReplies.push(reply);
-    // Where no leader was ever heard, no session was asked for either.
-    if (this.#hasLeft || this.#lease.leader === null) return this.#endLeaving(this.#hasLeft);
+    // Nobody opens a session that was not asked for, or for a node that drains.
+    if (this.#hasLeft || !this.#hasAskedForSession) return this.#endLeaving(this.#hasLeft);
     this.#leavingUntilMs ??= this.#context.clock.monotonic() + LEAVING_MS_MAX;
     this.leaveAgain();
   }
@@ -123,6 +124,7 @@ export class Membership {
     if (this.#hasLeft) return;
     const { node, boot, name, isServer, tags, slots, version, address } = this.#options;
     const sentAtMs = this.#context.clock.monotonic();
+    if (!this.#isDraining) this.#hasAskedForSession = true;
     const self = { node, boot, name, isServer, tags, slots, version, address };
     this.#options.toLeader(leader, { type: 'hello', ...self, isDraining: this.#isDraining, sentAtMs });
   }

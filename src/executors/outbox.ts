@@ -1,4 +1,5 @@
 import type { Finish } from './protocol.ts';
+import { TailCopies, type TailDue } from './tail-copies.ts';
 
 export interface OutboxLimits {
   readonly entriesMax: number;
@@ -23,11 +24,8 @@ interface Entry {
   readonly finish: Finish;
   readonly finishBytes: number;
   acknowledged: boolean;
-  readonly storedBy: Set<string>;
   nextFinishMs: number;
   finishDelayMs: number;
-  nextTailMs: number;
-  tailDelayMs: number;
 }
 
 /** An entry that the outbox has let go of: its rows can be deleted. */
@@ -38,25 +36,32 @@ export interface Released {
 
 /**
  * What this node still owes the cluster: finishes until a committed entry acknowledges them, and their full tails until
- * enough servers hold them. A rule: times are passed in (monotonic ms), sending and storing are the actor's.
+ * enough servers hold them. A committed finish whose tail at least one server holds is *spare*: it is kept for the sake
+ * of another copy, but holds up no stop, and goes first where room is short. A rule: times are passed in (monotonic
+ * ms), sending and storing are the actor's.
  */
 export class Outbox {
   readonly #limits: OutboxLimits;
-  /** Least recently sent first. */
   readonly #entries = new Map<string, Entry>();
+  /** Least recently sent first. */
+  readonly #unacknowledged = new Map<string, Entry>();
+  readonly #tails: TailCopies;
+  readonly #spare = new Set<string>();
   #bytes = 0;
-  #unacknowledged = 0;
 
-  constructor(limits: OutboxLimits = OUTBOX_LIMITS) {
+  /** `own`: this node's id, where it is a server. */
+  constructor(limits: OutboxLimits = OUTBOX_LIMITS, own: string | null = null) {
     this.#limits = limits;
+    this.#tails = new TailCopies(limits, own);
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  get unacknowledged(): number {
-    return this.#unacknowledged;
+  /** Without what is spare: a node that stops waits for these. */
+  get owed(): number {
+    return this.#entries.size - this.#spare.size;
   }
 
   /** At the bound nothing more may start: its result could not be kept. */
@@ -72,37 +77,28 @@ export class Outbox {
   add(finish: Finish): void {
     if (this.#entries.has(finish.execution)) return;
     const finishBytes = approximateBytes(finish);
-    this.#entries.set(finish.execution, {
-      finish,
-      finishBytes,
-      acknowledged: false,
-      storedBy: new Set(),
-      nextFinishMs: 0,
-      finishDelayMs: this.#limits.resendMs,
-      nextTailMs: 0,
-      tailDelayMs: this.#limits.resendMs,
-    });
+    const { resendMs: finishDelayMs } = this.#limits;
+    const entry = { finish, finishBytes, acknowledged: false, nextFinishMs: 0, finishDelayMs };
+    this.#entries.set(finish.execution, entry);
+    this.#unacknowledged.set(finish.execution, entry);
+    if (finish.storedBytes > 0) this.#tails.add(finish.execution, finish.storedBytes);
     this.#bytes += finishBytes + finish.storedBytes;
-    this.#unacknowledged += 1;
   }
 
   /** A committed entry holds this finish. */
-  acknowledge(execution: string, serversWanted: number): Released | null {
+  acknowledge(execution: string, copiesWanted: number): Released | null {
     const entry = this.#entries.get(execution);
     if (entry === undefined) return null;
-    if (!entry.acknowledged) {
-      entry.acknowledged = true;
-      this.#unacknowledged -= 1;
-    }
-    return this.#release(entry, serversWanted);
+    entry.acknowledged = true;
+    this.#unacknowledged.delete(execution);
+    return this.#settle(entry, copiesWanted);
   }
 
   /** A server holds the full tail. */
-  stored(execution: string, server: string, serversWanted: number): Released | null {
+  stored(execution: string, server: string, copiesWanted: number): Released | null {
+    this.#tails.stored(execution, server);
     const entry = this.#entries.get(execution);
-    if (entry === undefined) return null;
-    entry.storedBy.add(server);
-    return this.#release(entry, serversWanted);
+    return entry === undefined ? null : this.#settle(entry, copiesWanted);
   }
 
   /** Makes this finish due again, e.g. because the leader asks for it. */
@@ -113,7 +109,7 @@ export class Outbox {
 
   /** A new leader knows nothing of what was sent: everything is due again. */
   hurryAll(): void {
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#unacknowledged.values()) {
       entry.nextFinishMs = 0;
       entry.finishDelayMs = this.#limits.resendMs;
     }
@@ -123,7 +119,7 @@ export class Outbox {
   takeDueFinishes(nowMs: number): readonly Finish[] {
     const due: Finish[] = [];
     let bytes = 0;
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#unacknowledged.values()) {
       if (entry.acknowledged || entry.nextFinishMs > nowMs) continue;
       if (due.length > 0 && bytes + entry.finishBytes > this.#limits.messageBytesMax) break;
       due.push(entry.finish);
@@ -132,46 +128,63 @@ export class Outbox {
       entry.finishDelayMs = Math.min(2 * entry.finishDelayMs, this.#limits.resendMsMax);
       if (due.length === this.#limits.messageFinishesMax) break;
     }
+    for (const { execution } of due) this.#moveToEnd(execution);
     return due;
   }
 
-  /** Executions whose full tail is due, in order, up to about `bytesMax` bytes; they count as sent. */
-  takeDueTails(nowMs: number, serversWanted: number, bytesMax: number): readonly string[] {
-    const due: string[] = [];
-    let bytes = 0;
-    for (const entry of this.#entries.values()) {
-      if (bytes >= bytesMax) break;
-      if (!isTailWanted(entry, serversWanted) || entry.nextTailMs > nowMs) continue;
-      due.push(entry.finish.execution);
-      bytes += entry.finish.storedBytes;
-      entry.nextTailMs = nowMs + entry.tailDelayMs;
-      entry.tailDelayMs = Math.min(2 * entry.tailDelayMs, this.#limits.resendMsMax);
-    }
-    return due;
+  /** Full tails that are due, and to whom, up to about `bytesMax` bytes of tails; they count as sent. */
+  takeDueTails(nowMs: number, servers: readonly string[], copiesWanted: number, bytesMax: number): readonly TailDue[] {
+    return this.#tails.takeDue(nowMs, servers, copiesWanted, bytesMax);
   }
 
   /** The servers in the cluster may have become fewer: lets go of what now is held by enough of them. */
-  releaseStored(serversWanted: number): readonly Released[] {
+  releaseStored(copiesWanted: number): readonly Released[] {
     const released: Released[] = [];
-    for (const entry of [...this.#entries.values()]) {
-      if (!entry.acknowledged || entry.finish.storedBytes === 0) continue;
-      const one = this.#release(entry, serversWanted);
-      if (one !== null) released.push(one);
+    for (const execution of this.#spare) {
+      if (this.#tails.copies(execution) >= copiesWanted) released.push(...this.#releaseSpare(execution));
     }
     return released;
   }
 
-  #release(entry: Entry, serversWanted: number): Released | null {
-    if (!entry.acknowledged || isTailWanted(entry, serversWanted)) return null;
-    const { execution, storedBytes } = entry.finish;
+  /** At the bound: lets go of what is spare, oldest first, until there is room. */
+  makeRoom(): readonly Released[] {
+    const released: Released[] = [];
+    for (const execution of this.#spare) {
+      if (!this.isFull) break;
+      released.push(...this.#releaseSpare(execution));
+    }
+    return released;
+  }
+
+  #releaseSpare(execution: string): readonly Released[] {
+    const entry = this.#entries.get(execution);
+    return entry === undefined ? [] : [this.#release(entry)];
+  }
+
+  #settle(entry: Entry, copiesWanted: number): Released | null {
+    if (!entry.acknowledged) return null;
+    const { execution } = entry.finish;
+    const copies = this.#tails.copies(execution);
+    if (copies >= copiesWanted) return this.#release(entry);
+    if (copies > 0) this.#spare.add(execution);
+    return null;
+  }
+
+  #release({ finish, finishBytes }: Entry): Released {
+    const { execution, storedBytes } = finish;
     this.#entries.delete(execution);
-    this.#bytes -= entry.finishBytes + storedBytes;
+    this.#spare.delete(execution);
+    this.#tails.delete(execution);
+    this.#bytes -= finishBytes + storedBytes;
     return { execution, hadTail: storedBytes > 0 };
   }
-}
 
-function isTailWanted(entry: Entry, serversWanted: number): boolean {
-  return entry.finish.storedBytes > 0 && entry.storedBy.size < serversWanted;
+  #moveToEnd(execution: string): void {
+    const entry = this.#unacknowledged.get(execution);
+    if (entry === undefined) return;
+    this.#unacknowledged.delete(execution);
+    this.#unacknowledged.set(execution, entry);
+  }
 }
 
 /** Upper bound of the JSON text's size without making it: control characters grow sixfold, but are rare in output. */

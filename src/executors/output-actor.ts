@@ -1,17 +1,20 @@
 /**
- * On each server: keeps full output tails that nodes send, and says so once they are durable.
+ * On each server: keeps full output tails that nodes send, and says so once they are durable; finds for readers those
+ * that other servers keep.
  *
  *   chunk ─► assembly ─whole─► pending ─► one batch at a time ─durable─► output-stored to the node
  *                                             └ over the job's budget: oldest are deleted ┘
+ *   find ─► here? ─no─► output-wanted to all other servers ─► output-copy of the first that has it
  *
- * Live output and reading are not its business: whoever reads calls `readOutput` on the same storage.
+ * Live output is not its business. Whoever wants only what lies here calls `readOutput` on the same storage.
  */
 
-import type { Actor, ActorContext } from '../actors/actor.ts';
+import type { Actor, ActorContext, Reply } from '../actors/actor.ts';
 import { unreachable } from '../base/errors.ts';
 import type { Row, Storage, Write } from '../store/storage.ts';
 import { endOfPrefix } from '../store/storage.ts';
 import { OutputAssembly } from './output-assembly.ts';
+import { type OutputQuestion, OutputSearch } from './output-search.ts';
 import {
   deleteOutput,
   hasOutput,
@@ -20,18 +23,29 @@ import {
   orderPrefix,
   putJobOutputBytes,
   putOutput,
+  readOutput,
   uidOfExecution,
 } from './output-store.ts';
-import type { OutputChunk, OutputStored } from './protocol.ts';
+import type { BetweenOutputs, OutputChunk, OutputStored } from './protocol.ts';
 
 export type OutputMessage =
   | { readonly type: 'chunk'; readonly node: string; readonly chunk: OutputChunk }
   /** Its job is deleted: all its tails go. */
   | { readonly type: 'forget-job'; readonly uid: string }
+  /** Asked: {@link OutputAnswer}. */
+  | (OutputQuestion & { readonly type: 'find' })
+  | { readonly type: 'from-server'; readonly server: string; readonly message: BetweenOutputs }
   // To itself.
   | { readonly type: 'stored'; readonly error: Error | null }
   | { readonly type: 'oldest'; readonly error: Error | null; readonly rows: readonly Row[] }
-  | { readonly type: 'trimmed'; readonly error: Error | null };
+  | { readonly type: 'trimmed'; readonly error: Error | null }
+  | { readonly type: 'beat' };
+
+export interface OutputAnswer {
+  readonly type: 'output';
+  /** Null: no server that answered in time has it. */
+  readonly bytes: Uint8Array | null;
+}
 
 export interface OutputActorOptions {
   /** This server's node id. */
@@ -40,6 +54,10 @@ export interface OutputActorOptions {
   readonly storage: Storage;
   /** Fire and forget: the node sends its tail again until this arrives. */
   readonly toNode: (node: string, message: OutputStored) => void;
+  /** The other servers. */
+  readonly others: () => readonly string[];
+  /** To the output actor of another server; may get lost. */
+  readonly toServer: (server: string, message: BetweenOutputs) => void;
   /** Default 10 MB. */
   readonly jobBytesMax?: number;
 }
@@ -48,6 +66,8 @@ const ASSEMBLY_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const TRIM_ROWS = 256;
+/** Waits for tails end by this beat. */
+const BEAT_MS = 50;
 
 interface Pending {
   readonly execution: string;
@@ -57,13 +77,13 @@ interface Pending {
 
 export function createOutputActor(
   options: OutputActorOptions,
-): (context: ActorContext<OutputMessage>) => Actor<OutputMessage> {
+): (context: ActorContext<OutputMessage, OutputAnswer>) => Actor<OutputMessage, OutputAnswer> {
   return (context) => new OutputActor(options, context);
 }
 
-class OutputActor implements Actor<OutputMessage> {
+class OutputActor implements Actor<OutputMessage, OutputAnswer> {
   readonly #options: OutputActorOptions;
-  readonly #context: ActorContext<OutputMessage>;
+  readonly #context: ActorContext<OutputMessage, OutputAnswer>;
   readonly #jobBytesMax: number;
   readonly #assembly = new OutputAssembly(ASSEMBLY_BYTES_MAX);
   /** Whole, not yet durable; the first of them may be in the batch that is on its way. */
@@ -74,14 +94,19 @@ class OutputActor implements Actor<OutputMessage> {
   readonly #trims = new Map<string, number>();
   #trimming: string | null = null;
   #isBusy = false;
+  readonly #search: OutputSearch;
+  #isBeating = false;
 
-  constructor(options: OutputActorOptions, context: ActorContext<OutputMessage>) {
+  constructor(options: OutputActorOptions, context: ActorContext<OutputMessage, OutputAnswer>) {
     this.#options = options;
     this.#context = context;
     this.#jobBytesMax = options.jobBytesMax ?? OUTPUT_JOB_BYTES_MAX;
+    const { storage, others, toServer } = options;
+    const read = (execution: string) => this.#pending.get(execution)?.bytes ?? readOutput(storage, execution);
+    this.#search = new OutputSearch({ read, others, toServer });
   }
 
-  receive(message: OutputMessage): void {
+  receive(message: OutputMessage, reply: Reply<OutputAnswer>): void {
     switch (message.type) {
       case 'chunk':
         this.#onChunk(message.node, message.chunk);
@@ -89,6 +114,13 @@ class OutputActor implements Actor<OutputMessage> {
       case 'forget-job':
         this.#trims.set(message.uid, 0);
         return this.#next();
+      case 'find':
+        return this.#find(message, reply);
+      case 'from-server':
+        this.#search.hear(message.server, message.message, this.#context.clock.monotonic());
+        return this.#keepBeating();
+      case 'beat':
+        return this.#beat();
       case 'stored':
         this.#onStored(message.error);
         return this.#next();
@@ -112,6 +144,7 @@ class OutputActor implements Actor<OutputMessage> {
     if (hasOutput(this.#options.storage, execution)) return this.#sayStored(execution, node);
     const bytes = this.#assembly.add(chunk);
     if (bytes === null) return;
+    this.#search.arrived(execution, bytes);
     if (this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
       // The disk is behind. The node keeps the tail and sends it again.
       this.#context.log.warn('output store is behind: a tail is left to its node for now', { execution });
@@ -119,6 +152,23 @@ class OutputActor implements Actor<OutputMessage> {
     }
     this.#pending.set(execution, { execution, bytes, nodes: new Set([node]) });
     this.#pendingBytes += bytes.length;
+  }
+
+  #find(question: OutputQuestion, reply: Reply<OutputAnswer>): void {
+    this.#search.find(question, this.#context.clock.monotonic(), (bytes) => reply({ type: 'output', bytes }));
+    this.#keepBeating();
+  }
+
+  #keepBeating(): void {
+    if (this.#isBeating || !this.#search.isWaiting) return;
+    this.#isBeating = true;
+    this.#context.after(BEAT_MS, { type: 'beat' });
+  }
+
+  #beat(): void {
+    this.#isBeating = false;
+    this.#search.expire(this.#context.clock.monotonic());
+    this.#keepBeating();
   }
 
   /** One thing at a time, so that the byte counts of jobs are read after the write that changed them. */

@@ -23,12 +23,12 @@ export class OutputAssembly {
   }
 
   /** The whole tail once its last chunk is there and the checksum fits, else null. */
-  add(chunk: OutputChunk): Uint8Array | null {
+  add(chunk: Omit<OutputChunk, 'type'>): Uint8Array | null {
     const { execution, offset, totalBytes, crc, bytes } = chunk;
     if (totalBytes > this.#bytesMax || offset + bytes.length > totalBytes) return null;
     let partial = this.#partials.get(execution);
     if (partial === undefined || partial.totalBytes !== totalBytes || partial.crc !== crc) {
-      this.#drop(execution);
+      this.drop(execution);
       partial = { totalBytes, crc, chunks: new Map(), receivedBytes: 0 };
       this.#partials.set(execution, partial);
     }
@@ -37,18 +37,19 @@ export class OutputAssembly {
     partial.receivedBytes += bytes.length;
     this.#bytes += bytes.length;
     if (partial.receivedBytes >= totalBytes) {
-      this.#drop(execution);
+      this.drop(execution);
       const whole = join(partial);
       return crc32Of(whole) === crc ? whole : null;
     }
     for (const oldest of this.#partials.keys()) {
       if (this.#bytes <= this.#bytesMax) break;
-      this.#drop(oldest);
+      this.drop(oldest);
     }
     return null;
   }
 
-  #drop(execution: string): void {
+  /** Forgets what has come of a tail so far. */
+  drop(execution: string): void {
     const partial = this.#partials.get(execution);
     if (partial === undefined) return;
     this.#partials.delete(execution);

@@ -8,6 +8,8 @@ import { GAUGE, MEMORY_EXIT_CODE } from './function-thread-protocol.ts';
 
 const BEAT_MS = 50;
 const RESULT_BYTES_MAX = 64 * 1024;
+/** As deep as the API takes JSON. Whoever reads a result on its way to clients walks down into it. */
+const RESULT_DEPTH_MAX = 32;
 /** Output is sent on at this size, or with the next beat. */
 const FLUSH_CHARACTERS = 16_384;
 
@@ -128,19 +130,37 @@ async function callFunction(call: ThreadCall, abort: LazyAbort, mine: ThreadSink
       attempt,
       fence,
     });
-    const result = value === undefined ? null : JSON.stringify(value);
+    if (value === undefined) return { isSuccess: true, result: null, reason: '' };
+    const result = JSON.stringify(value);
     if (result === undefined) throw new TypeError('function: the returned value has no JSON form');
-    if (result !== null && Buffer.byteLength(result) > RESULT_BYTES_MAX) {
-      mine.write(
-        `function: the result has ${Buffer.byteLength(result)} bytes of JSON, at most ${RESULT_BYTES_MAX} are kept\n`,
-      );
+    const sizeBytes = Buffer.byteLength(result);
+    if (sizeBytes > RESULT_BYTES_MAX) {
+      mine.write(`function: the result has ${sizeBytes} bytes of JSON, at most ${RESULT_BYTES_MAX} are kept\n`);
       return { isSuccess: false, result: null, reason: 'result too large' };
+    }
+    const depth = depthOf(result);
+    if (depth > RESULT_DEPTH_MAX) {
+      mine.write(`function: the result is nested ${depth} levels deep, at most ${RESULT_DEPTH_MAX} are kept\n`);
+      return { isSuccess: false, result: null, reason: 'result too deep' };
     }
     return { isSuccess: true, result, reason: '' };
   } catch (error) {
     mine.write(`${error instanceof Error ? (error.stack ?? String(error)) : inspect(error)}\n`);
     return { isSuccess: false, result: null, reason: 'error' };
   }
+}
+
+/** Levels of lists and objects in JSON. Of the text, since `toJSON` may have made another value. */
+function depthOf(json: string): number {
+  let depth = 0;
+  let depthMax = 0;
+  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[{\]}]/g)) {
+    if (token === '[' || token === '{') {
+      depth += 1;
+      depthMax = Math.max(depthMax, depth);
+    } else if (token === ']' || token === '}') depth -= 1;
+  }
+  return depthMax;
 }
 
 function memoryBytes(): number {

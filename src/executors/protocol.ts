@@ -80,7 +80,7 @@ export type FromNode =
   /** Repeated until acknowledged. */
   | { readonly type: 'finish'; readonly node: string; readonly boot: number; readonly finishes: readonly Finish[] };
 
-/** Node to servers, over `bulk`: the full tail of an output, in order, for the output store. */
+/** Node to servers, over `exec`: the full tail of an output, in order, for the output store. */
 export interface OutputChunk {
   readonly type: 'output';
   readonly execution: string;
@@ -97,3 +97,11 @@ export interface OutputStored {
   readonly execution: string;
   readonly server: string;
 }
+
+/** Between the output actors of two servers. */
+export type BetweenOutputs =
+  /** Whoever has this tail sends it; whoever has not says so, once it has not arrived within `waitMs`. */
+  | { readonly type: 'output-wanted'; readonly execution: string; readonly waitMs: number }
+  | { readonly type: 'output-missing'; readonly execution: string }
+  /** A piece of it, to be read, not to be kept. */
+  | (Omit<OutputChunk, 'type'> & { readonly type: 'output-copy' });

@@ -38,7 +38,9 @@ export class ChildRun implements LaunchListener {
   #pid: number | null = null;
   #openOutputs = new Set<Readable>();
   #stop: Stop | null = null;
-  #graceMs = 0;
+  #graceMs = Number.POSITIVE_INFINITY;
+  /** `performance.now()` of the end of the grace. */
+  #killAtMs = Number.POSITIVE_INFINITY;
   #isKilled = false;
   #exit: { readonly exitCode: number | null; readonly signal: string | null } | null = null;
   #isOver = false;
@@ -60,13 +62,17 @@ export class ChildRun implements LaunchListener {
     this.#options.launcher.launch(this.#options.command, this);
   }
 
-  /** Ends it: TERM to its group, KILL after the grace. The first reason counts; a shorter grace than before holds. */
+  /** Ends it: TERM to its group, KILL after the grace. The first reason counts, and the grace that ends first. */
   stop(stop: Stop, graceMs: number): void {
     if (this.#isOver || this.#exit !== null) return;
     this.#stop ??= stop;
-    this.#graceMs = graceMs;
+    this.#graceMs = Math.min(this.#graceMs, graceMs);
     if (this.#pid === null) return;
     if (graceMs > 0) signal(-this.#pid, 'SIGTERM');
+    const killAtMs = performance.now() + graceMs;
+    // Whoever asks again and again must not put it off.
+    if (this.#killAtMs <= killAtMs) return;
+    this.#killAtMs = killAtMs;
     if (this.#killTimer !== null) clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#kill(), graceMs);
   }

@@ -72,8 +72,8 @@ export class ShLauncher implements Launcher {
     const line = this.#runningCount === 0 ? null : this.#lineFor(command);
     const helper = line === null ? null : (this.#idle.pop() ?? this.#newHelper());
     const counted = this.#count(listener);
-    if (line === null || helper === null) return this.#fallback.launch(command, counted);
-    helper.run({ line, listener: counted, orElse: () => this.#fallback.launch(command, counted) });
+    if (line === null || helper === null) return this.#fallBack(command, counted);
+    helper.run({ line, listener: counted, orElse: () => this.#fallBack(command, counted) });
   }
 
   close(): void {
@@ -82,16 +82,31 @@ export class ShLauncher implements Launcher {
     this.#fallback.close();
   }
 
+  /** Never throws, since it may be called from an event of a helper, where an error would end the host. */
+  #fallBack(command: ChildCommand, listener: LaunchListener): void {
+    try {
+      this.#fallback.launch(command, listener);
+    } catch (error) {
+      // E.g. arguments that are too long, or a NUL in the directory.
+      listener.failed(`shell: cannot start ${command.words[0]}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
   #count(listener: LaunchListener): LaunchListener {
     this.#runningCount += 1;
+    let isOver = false;
+    const end = (): void => {
+      if (!isOver) this.#runningCount -= 1;
+      isOver = true;
+    };
     return {
       started: (pid, outputs) => listener.started(pid, outputs),
       failed: (text) => {
-        this.#runningCount -= 1;
+        end();
         listener.failed(text);
       },
       exited: (exitCode, signalName) => {
-        this.#runningCount -= 1;
+        end();
         listener.exited(exitCode, signalName);
       },
     };

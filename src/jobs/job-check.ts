@@ -3,13 +3,12 @@
  * the name that the field has in JSON.
  */
 import type { Fault } from '../base/errors.ts';
-import { parseDuration } from './duration.ts';
 import { isJobName } from './ids.ts';
-import type { Job, Json } from './job.ts';
+import type { Job } from './job.ts';
 import { nextInstant } from './next.ts';
+import { checkOptions, type OptionCheck } from './option-check.ts';
 import { parseTags, wantedTargets } from './placement.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
-import { parseSize } from './size.ts';
 import { UTC, type Zones, type ZoneTable } from './zone.ts';
 
 export interface JobCheckContext {
@@ -37,19 +36,19 @@ export interface JobCheck {
 export const RETRIES_MAX = 1_000;
 export const TARGETS_MAX = 1_000;
 export const KEEP_RUNS_MAX = 100_000;
-export const INPUT_BYTES_MAX = 64 * 1_024;
 
 export function checkJob(job: Job, context: JobCheckContext): JobCheck {
   const timing = checkTiming(job, context);
   const tags = parseTags(job.tags);
+  const executor = checkExecutor(job, context.executors);
   const faults = [
     ...checkNames(job),
     ...timing.faults,
     ...(tags.type === 'fault' ? [tags.fault] : []),
     ...checkNumbers(job),
-    ...checkExecutor(job, context.executors),
+    ...executor.faults,
   ];
-  const warnings = faults.length > 0 ? [] : warningsOf(job, timing, context);
+  const warnings = faults.length > 0 ? [] : [...warningsOf(job, timing, context), ...executor.warnings];
   return { faults, warnings, schedule: timing.schedule };
 }
 
@@ -124,63 +123,10 @@ function checkNumbers(job: Job): Fault[] {
   return faults;
 }
 
-function checkExecutor(job: Job, executors: readonly string[]): Fault[] {
-  if (!executors.includes(job.executor)) {
-    const message = job.executor === '' ? 'an executor must be named' : 'is not a known executor';
-    return [fault('executor', job.executor, executors.join(', '), message)];
-  }
-  const config: Readonly<Record<string, Json>> = job.executorConfig ?? {};
-  const faults = Object.entries(config)
-    .filter(([key, value]) => typeof value !== 'string' && !(job.executor === 'function' && key === 'input'))
-    .map(([key, value]) => fault(`executor_config.${key}`, value, 'a string', 'is not a string'));
-  if (faults.length > 0) return faults;
-
-  for (const key of REQUIRED.get(job.executor) ?? []) {
-    if (textAt(config, key) !== '') continue;
-    const message = `the ${job.executor} executor needs it`;
-    faults.push(fault(`executor_config.${key}`, config[key] ?? null, 'a text that is not empty', message));
-  }
-  return faults.concat(checkOptions(job.executor, config));
-}
-
-const REQUIRED: ReadonlyMap<string, readonly string[]> = new Map([
-  ['shell', ['command']],
-  ['http', ['method', 'url']],
-  ['function', ['module']],
-]);
-
-function checkOptions(executor: string, config: Readonly<Record<string, Json>>): Fault[] {
-  const faults: Fault[] = [];
-  const check = (key: string, isGood: (text: string) => boolean, allowed: string): void => {
-    const text = textAt(config, key);
-    if (text === '' || isGood(text)) return;
-    faults.push(fault(`executor_config.${key}`, text, allowed, `'${text.slice(0, 40)}' is not that`));
-  };
-  switch (executor) {
-    case 'shell':
-      check('timeout', isPositiveDuration, 'a duration above 0s, such as 90s or 1h30m');
-      check('mem_limit', (text) => parseSize(text) !== undefined, 'a size, such as 512MB (B, KB, MB, GB, TB)');
-      break;
-    case 'http':
-      check('method', (text) => /^[A-Za-z]{1,20}$/.test(text), 'an HTTP method, such as GET');
-      check('url', isHttpUrl, 'an address that begins with http:// or https://');
-      check('timeout', (text) => /^[1-9][0-9]{0,5}$/.test(text), 'whole seconds, at least 1');
-      break;
-    case 'function':
-      check('timeout', isPositiveDuration, 'a duration above 0s, such as 90s or 1h30m');
-      faults.push(...checkInput(config['input']));
-      break;
-  }
-  return faults;
-}
-
-function checkInput(input: Json | undefined): Fault[] {
-  if (input === undefined) return [];
-  const sizeBytes = Buffer.byteLength(JSON.stringify(input), 'utf8');
-  if (sizeBytes <= INPUT_BYTES_MAX) return [];
-  // The input itself would make the answer as large as what it refuses.
-  const allowed = `at most ${INPUT_BYTES_MAX} bytes of JSON`;
-  return [fault('executor_config.input', `(${sizeBytes} bytes)`, allowed, 'is too large')];
+function checkExecutor(job: Job, executors: readonly string[]): OptionCheck {
+  if (executors.includes(job.executor)) return checkOptions(job.executor, job.executorConfig ?? {});
+  const message = job.executor === '' ? 'an executor must be named' : 'is not a known executor';
+  return { faults: [fault('executor', job.executor, executors.join(', '), message)], warnings: [] };
 }
 
 function warningsOf(job: Job, timing: Timing, context: JobCheckContext): string[] {
@@ -201,20 +147,6 @@ function warningsOf(job: Job, timing: Timing, context: JobCheckContext): string[
     warnings.push(`the schedule '${job.schedule}' never fires${limits}`);
   }
   return warnings;
-}
-
-function isPositiveDuration(text: string): boolean {
-  return (parseDuration(text) ?? 0) > 0;
-}
-
-function isHttpUrl(text: string): boolean {
-  return /^https?:\/\//i.test(text) && URL.canParse(text);
-}
-
-/** '' where there is none. */
-function textAt(config: Readonly<Record<string, Json>>, key: string): string {
-  const value = Object.hasOwn(config, key) ? config[key] : undefined;
-  return typeof value === 'string' ? value : '';
 }
 
 function fault(field: string, value: unknown, allowed: string, message: string): Fault {

@@ -6,8 +6,9 @@
  *   job ──schedule──► nominal time ──► fire (exactly one outcome) ──► run ──placement──► executions (attempts)
  *
  * Files: `job`, `run`, `execution`, `fire`, `ids` (the nouns); `schedule`, `cron-text`, `duration`, `instant`, `size`
- * (text to meaning); `next`, `wall-clock`, `zone`, `bits` (meaning to instants); `catch-up`, `placement`, `retry`,
- * `job-check` (what to do). `intl-zones` and `cron-parser-check` are the adapters.
+ * (text to meaning); `shell-options`, `http-options`, `function-options`, read by `option-reader`, `go-pattern`,
+ * `split-words` (what an executor is told); `next`, `wall-clock`, `zone`, `bits` (meaning to instants); `catch-up`,
+ * `placement`, `retry`, `job-check`, `option-check` (what to do). `intl-zones` and `cron-parser-check` are the adapters.
  */
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };

@@ -66,6 +66,14 @@ export function parseTags(tags: Job['tags']): ParsedTags | { readonly type: 'fau
   return { type: 'tags', conditions: Object.fromEntries(conditions), count };
 }
 
+/**
+ * The tags of a node as members show them and as jobs select by them: those that it was started with, and two that
+ * every node has, which win over others of that name.
+ */
+export function tagsOfNode(node: { readonly tags: Tags; readonly isServer: boolean; readonly version: string }): Tags {
+  return { ...node.tags, server: String(node.isServer), version: node.version };
+}
+
 export function matchesTags(node: { readonly tags: Tags }, conditions: Tags): boolean {
   return Object.entries(conditions).every(([key, value]) => Object.hasOwn(node.tags, key) && node.tags[key] === value);
 }

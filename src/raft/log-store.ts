@@ -194,11 +194,17 @@ export class LogStore implements StableLog {
     });
   }
 
-  /** Deletes whole records that hold nothing above `index`. Gives the last index that will be gone. */
+  /**
+   * Deletes whole records that hold nothing above `index`. Gives the last index that will be gone; where no record is
+   * whole below `index`, that is the base as it was, and `done` has been called.
+   */
   compact(index: number, done: (error: Error | null) => void): number {
     const kept = Math.min(lastAtMost(this.#records, index + 1), RECORDS_PER_COMPACTION);
     const firstKept = this.#records[kept];
-    if (kept <= 0 || firstKept === undefined || firstKept - 1 > this.lastIndex) return this.#base.index;
+    if (kept <= 0 || firstKept === undefined || firstKept - 1 > this.lastIndex) {
+      done(null);
+      return this.#base.index;
+    }
     const base = this.#pointAt(firstKept - 1);
     const gone = this.#records.splice(0, kept);
     const batch: Write[] = [];

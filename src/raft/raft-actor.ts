@@ -359,8 +359,9 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
 
   #handOn(entries: readonly LogEntry[]): void {
     this.#unapplied.add(entries);
-    this.#options.listener.send({ type: 'committed', entries });
-    this.#options.metrics.gauge('carillon_raft_commit_index', this.#raft.state.log.committed);
+    const { committed: commitIndex } = this.#raft.state.log;
+    this.#options.listener.send({ type: 'committed', entries, commitIndex });
+    this.#options.metrics.gauge('carillon_raft_commit_index', commitIndex);
   }
 
   get #role(): Role {

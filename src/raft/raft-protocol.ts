@@ -68,7 +68,8 @@ export type RaftAnswer = ProposeAnswer | RaftStatus | TransferAnswer;
 
 /** From the raft actor to its listener (the state actor). */
 export type RaftEvent =
-  | { readonly type: 'committed'; readonly entries: readonly Entry[] }
+  /** `commitIndex`: how far it goes, which is beyond these entries while the state machine is behind. */
+  | { readonly type: 'committed'; readonly entries: readonly Entry[]; readonly commitIndex: number }
   /** `ready` is true for a leader once its no-op is committed *and* handed on. */
   | {
       readonly type: 'role';

@@ -43,7 +43,7 @@ export class SnapshotReceiver {
       present.chunk.term === chunk.term &&
       present.chunk.transfer === chunk.transfer;
     if (isSame) this.#continue(present, chunk);
-    else if (present?.isFinishing !== true) this.#start(from, chunk);
+    else if (present?.isFinishing !== true && !isOlder(present, from, chunk)) this.#start(from, chunk);
   }
 
   close(): void {
@@ -142,4 +142,9 @@ export class SnapshotReceiver {
     const index = chunk.point.index;
     this.#options.send(to, encodeTransfer({ type: 'snapshot-answer', term, index, transfer, offset, outcome }));
   }
+}
+
+/** A late chunk of an attempt that the same leader has given up since. */
+function isOlder(present: Transfer | null, from: string, { term, transfer }: SnapshotChunk): boolean {
+  return present?.from === from && present.chunk.term === term && transfer < present.chunk.transfer;
 }

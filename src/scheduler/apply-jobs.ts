@@ -29,6 +29,7 @@ export function putJob(applying: Applying, command: Extract<Command, { type: 'pu
   if ((known?.uid ?? null) !== (closing?.uid ?? null)) throw new StaleCommand();
   const refusal = parentRefusal(state, job, known?.uid);
   if (refusal !== undefined) return refused('invalid', refusal);
+  if (command.firstRun?.length === 0 && !hasRoomToWait(state)) return tooManyWait(state);
 
   const uid = known?.uid ?? uidOf(GROUP, applying.index);
   if (known === undefined || closing === null) openJob(applying, uid, job, opening);
@@ -88,15 +89,21 @@ export function runJob(applying: Applying, command: Extract<Command, { type: 'ru
   if (row.job.disabled && row.job.parentJob === '') {
     return refused('not-found', `job '${command.name}' is disabled: enable it with toggle`);
   }
-  if (command.targets.length === 0 && state.meta.waits >= state.meta.settings.pendingRunsMax) {
-    return refused('overloaded', `${state.meta.waits} runs wait for a slot already: try again later`);
-  }
+  if (command.targets.length === 0 && !hasRoomToWait(state)) return tooManyWait(state);
   const run = createRun(applying, row, { cause: 'h', key: command.requestId, scheduledAtMs: null }, command.targets);
   const runRow = state.get<RunRow>(keys.run(row.uid, run.slice(run.lastIndexOf('-') + 1))) as RunRow;
   return {
     result: { type: 'run', job: jobView(state, row), run: runView(runRow) },
     answer: { type: 'run', run },
   };
+}
+
+function hasRoomToWait({ meta }: State): boolean {
+  return meta.waits < meta.settings.pendingRunsMax;
+}
+
+function tooManyWait({ meta }: State): Applied {
+  return refused('overloaded', `${meta.waits} runs wait for a slot already: try again later`);
 }
 
 function openJob(applying: Applying, uid: string, job: Job, opening: Opening): void {

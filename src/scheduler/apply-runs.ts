@@ -94,7 +94,8 @@ export function assignWaiting(applying: Applying, item: AssignItem): void {
     return;
   }
   endWait(applying, item.run, item.ordinal);
-  assignTarget(applying, item.run, item.ordinal, node, { attempt: waiting.attempt, tries: waiting.tries });
+  const { attempt, tries, untilMs } = waiting;
+  assignTarget(applying, item.run, item.ordinal, node, { attempt, tries, startByMs: untilMs });
 }
 
 /** A wait that lasted longer than it may: the run is missed, or the target gives up. */
@@ -173,8 +174,7 @@ export function finishExecution(applying: Applying, finish: Finish): void {
   const isRetry = retry.type === 'retry';
   const fromMs = loggedMs + (isRetry ? retry.delayMs : placeAgainDelayMs(parts.attempt - tries));
   // A retry has its own time to find a place; a refused attempt only what is left of its own.
-  const ownMs = startWithinMs(job, null, null);
-  const untilMs = isRetry ? fromMs + ownMs : row.tries === 0 ? run.startByMs : row.assignedMs + ownMs;
+  const untilMs = isRetry ? fromMs + startWithinMs(job, null, null) : row.startByMs;
   if (untilMs <= loggedMs) return settleTarget(applying, parts.run, 'refused');
   wait(applying, {
     run: parts.run,
@@ -192,9 +192,10 @@ function assignRun(applying: Applying, id: string, targets: readonly Target[]): 
   const nodes = targets.map((target) => openNode(state, target));
   if (nodes.length === 0 || nodes.includes(undefined)) return false;
   const { uid } = parsed(id);
-  patchRun(state, uid, keyOf(id), { state: 'running', targets: nodes.length, openTargets: nodes.length });
+  const count = nodes.length;
+  const { startByMs } = patchRun(state, uid, keyOf(id), { state: 'running', targets: count, openTargets: count });
   nodes.forEach((node, ordinal) => {
-    assignTarget(applying, id, ordinal, node as NodeRow, { attempt: 1, tries: 0 });
+    assignTarget(applying, id, ordinal, node as NodeRow, { attempt: 1, tries: 0, startByMs });
   });
   return true;
 }
@@ -204,7 +205,7 @@ function assignTarget(
   run: string,
   ordinal: number,
   node: NodeRow,
-  { attempt, tries }: { readonly attempt: number; readonly tries: number },
+  { attempt, tries, startByMs }: { readonly attempt: number; readonly tries: number; readonly startByMs: number },
 ): void {
   const { state, index, loggedMs, events } = applying;
   const { uid } = parsed(run);
@@ -217,6 +218,7 @@ function assignTarget(
     session: node.session,
     fence: index,
     tries,
+    startByMs,
     assignedMs: loggedMs,
     state: 'assigned',
     reason: '',

@@ -1,6 +1,6 @@
 /**
  * What is due soon, in memory: the first stretch of the due index on disk. A leader with a million jobs holds only
- * those of the next minute, so a change of leader costs the same however many jobs there are.
+ * those of the next seconds, so a change of leader costs the same however many jobs there are.
  */
 import { Heap } from '../base/heap.ts';
 

@@ -5,12 +5,13 @@
 
 import type { Random } from '../base/random.ts';
 import type { Job } from '../jobs/job.ts';
-import { type PlacementNode, parseTags, placeRun } from '../jobs/placement.ts';
+import { type PlacementNode, parseTags, placeRun, type Tags, tagsOfNode } from '../jobs/placement.ts';
 import type { Target } from './command.ts';
 import { keys, type NodeRow } from './rows.ts';
 
 interface Place {
   readonly row: NodeRow;
+  readonly tags: Tags;
   isLive: boolean;
   /** Executions assigned and not finished, by committed entries. */
   readonly open: Set<string>;
@@ -33,6 +34,7 @@ export class Roster {
     const known = this.#places.get(row.node);
     this.#places.set(row.node, {
       row,
+      tags: tagsOfNode(row),
       // A new session is proof of life; an old one must be heard of.
       isLive:
         row.isOpen &&
@@ -144,11 +146,11 @@ export class Roster {
 }
 
 function placementNode(place: Place): PlacementNode {
-  const { row, open, reserved, isLive } = place;
+  const { row, tags, open, reserved, isLive } = place;
   return {
     nodeId: row.node,
     name: row.name,
-    tags: row.tags,
+    tags,
     slots: row.slots,
     freeSlots: Math.max(0, row.slots - open.size - reserved),
     isLive,

@@ -136,6 +136,8 @@ export interface ExecutionRow {
   readonly fence: number;
   /** Attempts of this target before it that may have started. */
   readonly tries: number;
+  /** Must have started by then, logged time; placed again after a refusal it keeps it. */
+  readonly startByMs: number;
   readonly assignedMs: number;
   readonly state: ExecutionState;
   readonly reason: string;

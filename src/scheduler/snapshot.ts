@@ -44,10 +44,21 @@ export function stateMeta(storage: Storage): SnapshotMeta {
 export function createSnapshotPort(options: {
   readonly disk: Disk;
   readonly state: State;
+  /** Of the storage that holds it. */
+  readonly name: string;
   /** The state has moved to another storage: second handles must follow. */
   readonly onReplaced: (name: string) => void;
 }): SnapshotPort {
   const { disk, state } = options;
+  const leftovers = new Leftovers(disk);
+  let { name: present } = options;
+  let attempts = 0;
+  const onInstalled = (name: string, closing: Promise<void>): void => {
+    // Readers with a handle of their own keep theirs until they have followed, long before the next snapshot.
+    leftovers.add(present, closing);
+    present = name;
+    options.onReplaced(name);
+  };
   return {
     open(done) {
       const snapshot = state.storage.snapshot();
@@ -63,20 +74,19 @@ export function createSnapshotPort(options: {
     receive(meta, done) {
       const { appliedIndex } = state.meta;
       if (meta.index <= appliedIndex) {
-        // It might even have the name of the state in use.
         return done(
           new Error(`a state for index ${meta.index} is of no use: ${appliedIndex} is applied already`),
           null,
         );
       }
-      const name = `${FIRST_NAME}-${meta.index}-${meta.term}`;
-      disk
-        .removeStorage(name)
-        .then(() => disk.openStorage(name))
-        .then(
-          (storage) => done(null, new RowWriter({ ...options, name, storage, meta })),
-          (error: Error) => done(error, null),
-        );
+      // No two attempts share a name: the one before may still be closing.
+      attempts += 1;
+      const name = `${FIRST_NAME}-${meta.index}-${meta.term}-${attempts}`;
+      leftovers.remove();
+      disk.openStorage(name).then(
+        (storage) => done(null, new RowWriter({ disk, state, name, storage, meta, leftovers, onInstalled })),
+        (error: Error) => done(error, null),
+      );
     },
   };
 }
@@ -132,10 +142,35 @@ class RowReader implements SnapshotReader {
 interface Receiving {
   readonly disk: Disk;
   readonly state: State;
-  readonly onReplaced: (name: string) => void;
+  /** `closing`: of the storage that held the state before. */
+  readonly onInstalled: (name: string, closing: Promise<void>) => void;
   readonly name: string;
   readonly storage: Storage;
   readonly meta: SnapshotMeta;
+  readonly leftovers: Leftovers;
+}
+
+/** Storages that this port has left, until they can go: they are removed before the next is received, or at the next start. */
+class Leftovers {
+  readonly #disk: Disk;
+  readonly #closed: string[] = [];
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+  }
+
+  /** `name` is on disk until then, and no longer used by this thread. */
+  add(name: string, closing: Promise<void>): void {
+    void closing.then(() => this.#closed.push(name));
+  }
+
+  remove(): void {
+    for (const name of this.#closed.splice(0)) {
+      this.#disk.removeStorage(name).catch(() => {
+        // It goes at the next start.
+      });
+    }
+  }
 }
 
 class RowWriter implements SnapshotWriter {
@@ -160,7 +195,7 @@ class RowWriter implements SnapshotWriter {
   }
 
   finish(done: (error: Error | null) => void): void {
-    const { disk, state, storage, meta, name, onReplaced } = this.#receiving;
+    const { disk, state, storage, meta, name, onInstalled } = this.#receiving;
     const found = stateMeta(storage);
     if (found.index !== meta.index || readRowHash(storage) !== this.#rowHash) {
       return done(this.#damaged());
@@ -169,17 +204,16 @@ class RowWriter implements SnapshotWriter {
       () => {
         const old = state.storage;
         state.replaceStorage(storage);
-        onReplaced(name);
+        onInstalled(name, old.close());
         done(null);
-        // Readers with a handle of their own keep theirs until they have followed.
-        void old.close();
       },
       (error: Error) => done(error),
     );
   }
 
   abort(): void {
-    void this.#receiving.storage.close();
+    const { leftovers, name, storage } = this.#receiving;
+    leftovers.add(name, storage.close());
   }
 }
 

@@ -22,6 +22,8 @@ export type StateMessage =
 /** How far this server is and who leads: told with each change of role and each flush. */
 export interface Progress {
   readonly type: 'progress';
+  /** Known here to be committed; never below what is applied. */
+  readonly commitIndex: number;
   readonly appliedIndex: number;
   /** On disk, so that a second handle sees it. */
   readonly storedIndex: number;
@@ -102,6 +104,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   #isFlushDue = false;
   /** No flush before, monotonic. */
   #flushFromMs = 0;
+  #commitIndex: number;
   #storedIndex: number;
   /** Reads, in the order of their index. */
   readonly #waiting: { readonly index: number; readonly reply: Reply<StoredAnswer> }[] = [];
@@ -109,6 +112,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   constructor(options: StateOptions, context: ActorContext<StateMessage, StoredAnswer>) {
     this.#options = options;
     this.#context = context;
+    this.#commitIndex = options.state.meta.appliedIndex;
     this.#storedIndex = options.state.meta.appliedIndex;
   }
 
@@ -121,6 +125,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
         return this.#flush();
       case 'committed':
         for (const entry of message.entries) this.#queue.push(entry);
+        this.#commitIndex = Math.max(this.#commitIndex, message.commitIndex);
         return this.#work();
       case 'continue':
         this.#isContinuing = false;
@@ -258,6 +263,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   #installed(index: number): void {
     this.#queue.length = 0;
     this.#next = 0;
+    this.#commitIndex = Math.max(this.#commitIndex, index);
     this.#storedIndex = index;
     this.#answerStored();
     this.#tellProgress();
@@ -270,6 +276,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
     const { role, isReady, term, leader } = this.#role;
     const progress: Progress = {
       type: 'progress',
+      commitIndex: this.#commitIndex,
       appliedIndex: meta.appliedIndex,
       storedIndex: this.#storedIndex,
       loggedMs: meta.loggedMs,

@@ -26,8 +26,6 @@ export type ForwardMessage =
 export type SubmissionMessage =
   /** Asked: {@link SubmitAnswer}; with `waitMs`, of a run that starts, once it has ended or so long after its start. */
   | { readonly type: 'submit'; readonly submission: Submission; readonly waitMs?: number }
-  /** Asked: {@link WaitAnswer}; the ask's own deadline bounds the wait. */
-  | { readonly type: 'wait-run'; readonly run: string; readonly timeoutMs: number }
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
   | Progress
   | { readonly type: 'forwarded'; readonly from: string; readonly message: ForwardMessage }
@@ -54,8 +52,6 @@ export type SubmitAnswer =
       readonly message: string;
     };
 
-export type WaitAnswer = { readonly type: 'waited'; readonly finished: FinishedRun | null };
-
 export interface SubmissionOptions {
   readonly node: string;
   readonly state: State;
@@ -65,7 +61,7 @@ export interface SubmissionOptions {
 }
 
 interface Caller {
-  readonly reply: Reply<SubmitAnswer | WaitAnswer>;
+  readonly reply: Reply<SubmitAnswer>;
   readonly waitMs: number | null;
 }
 
@@ -78,6 +74,8 @@ interface Pending {
   sendAtMs: number;
   /** Whether a leader may have proposed it: from then on its fate is unknown until it is answered. */
   wasTaken: boolean;
+  /** The scheduler here has the question and has not said yet whether it proposes. */
+  isAsked: boolean;
 }
 
 const PENDING_MAX = 10_000;
@@ -91,15 +89,13 @@ const BEAT_MS = 50;
 
 export function createSubmissionActor(
   options: SubmissionOptions,
-): (
-  context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>,
-) => Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
+): (context: ActorContext<SubmissionMessage, SubmitAnswer>) => Actor<SubmissionMessage, SubmitAnswer> {
   return (context) => new SubmissionActor(options, context);
 }
 
-class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAnswer> {
+class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   readonly #options: SubmissionOptions;
-  readonly #context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly #context: ActorContext<SubmissionMessage, SubmitAnswer>;
   readonly #pending = new Map<string, Pending>();
   /** What the leader answered from a state that this server has not reached yet; as many as are pending. */
   readonly #early = new Map<string, { readonly result: Result; readonly index: number }>();
@@ -109,18 +105,16 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   #storageName = '';
   #isBeating = false;
 
-  constructor(options: SubmissionOptions, context: ActorContext<SubmissionMessage, SubmitAnswer | WaitAnswer>) {
+  constructor(options: SubmissionOptions, context: ActorContext<SubmissionMessage, SubmitAnswer>) {
     this.#options = options;
     this.#context = context;
     this.#watchers = new Watchers();
   }
 
-  receive(message: SubmissionMessage, reply: Reply<SubmitAnswer | WaitAnswer>): void {
+  receive(message: SubmissionMessage, reply: Reply<SubmitAnswer>): void {
     switch (message.type) {
       case 'submit':
         return this.#submit(message.submission, { reply, waitMs: message.waitMs ?? null });
-      case 'wait-run':
-        return this.#waitRun(message.run, message.timeoutMs, reply);
       case 'events':
         for (const event of message.events) this.#hear(event);
         return;
@@ -158,7 +152,15 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       return;
     }
     const nowMs = this.#context.clock.monotonic();
-    const pending = { submission, bodyHash, callers: [caller], sinceMs: nowMs, sendAtMs: nowMs, wasTaken: false };
+    const pending = {
+      submission,
+      bodyHash,
+      callers: [caller],
+      sinceMs: nowMs,
+      sendAtMs: nowMs,
+      wasTaken: false,
+      isAsked: false,
+    };
     this.#pending.set(scope, pending);
     this.#send(scope, pending);
     this.#keepBeating();
@@ -173,6 +175,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
       pending.wasTaken = true;
       return toServer(this.#leader, { type: 'forward', submission: pending.submission });
     }
+    pending.isAsked = true;
     this.#context.ask(scheduler, { type: 'complete', submission: pending.submission }, UNKNOWN_MS, (outcome) => ({
       type: 'completed',
       scope,
@@ -183,6 +186,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
   #completed(scope: string, answer: CompleteAnswer): void {
     const pending = this.#pending.get(scope);
     if (pending === undefined) return;
+    pending.isAsked = false;
     switch (answer.type) {
       case 'proposed':
         pending.wasTaken = true;
@@ -268,23 +272,6 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     this.#keepBeating();
   }
 
-  #waitRun(run: string, timeoutMs: number, reply: Reply<SubmitAnswer | WaitAnswer>): void {
-    const known = this.#finishedRun(run);
-    if (known === undefined || isFinished(known.run.state)) {
-      return reply({ type: 'waited', finished: known ?? null });
-    }
-    const untilMs = this.#context.clock.monotonic() + timeoutMs;
-    const isKept = this.#watchers.add(run, {
-      untilMs,
-      tell: (finished) => reply({ type: 'waited', finished }),
-      // The ask's own deadline has told already.
-      giveUp: () => {},
-    });
-    if (!isKept)
-      reply({ type: 'failed', code: 'overloaded', message: 'too many calls wait for runs: ask without waiting' });
-    this.#keepBeating();
-  }
-
   #finishedRun(run: string): FinishedRun | undefined {
     const parts = parseRunId(run);
     const { state } = this.#options;
@@ -310,7 +297,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer | WaitAns
     const nowMs = this.#context.clock.monotonic();
     for (const [scope, pending] of this.#pending) {
       const waitedMs = nowMs - pending.sinceMs;
-      if (!pending.wasTaken && waitedMs >= NO_LEADER_MS) {
+      if (!pending.wasTaken && !pending.isAsked && waitedMs >= NO_LEADER_MS) {
         const message = 'no server leads at the moment: the call was not carried out, try again in a few seconds';
         this.#finish(scope, { type: 'failed', code: 'no-leader', message });
       } else if (waitedMs >= UNKNOWN_MS) {

@@ -7,6 +7,9 @@ interface Alarm {
   readonly atMs: number;
 }
 
+/** Alarms beyond twice the waits that are kept before those of waits that are over are dropped. */
+const STALE_ALARMS_MAX = 1_000;
+
 export class Waiting {
   readonly #waits = new Map<string, WaitRow>();
   readonly #starts = new Heap<Alarm>((left, right) => left.atMs < right.atMs);
@@ -34,6 +37,7 @@ export class Waiting {
     const key = keys.wait(run, ordinal);
     this.#waits.delete(key);
     this.#ready.delete(key);
+    this.#dropStaleAlarms();
   }
 
   /** Exactly these wait, as a sweep of the rows has found; what was `touched` meanwhile is known better here. */
@@ -90,5 +94,16 @@ export class Waiting {
     this.#ready.clear();
     this.#starts.clear();
     this.#ends.clear();
+  }
+
+  /** Most waits end within milliseconds, their alarms would stay for minutes. */
+  #dropStaleAlarms(): void {
+    if (this.#starts.size + this.#ends.size <= 2 * this.#waits.size + STALE_ALARMS_MAX) return;
+    this.#starts.clear();
+    this.#ends.clear();
+    for (const [key, { fromMs, untilMs }] of this.#waits) {
+      if (fromMs !== 0 && !this.#ready.has(key)) this.#starts.push({ key, atMs: fromMs });
+      this.#ends.push({ key, atMs: untilMs });
+    }
   }
 }

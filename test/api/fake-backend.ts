@@ -1,6 +1,16 @@
 /** A server in memory: jobs and runs as plain maps, and levers for the tests that need it slow or failing. */
-import type { Backend, Failed, HealthView, JobFilter, Page, Submitted } from '../../src/api/backend.ts';
+import type {
+  Backend,
+  ExecutionOrder,
+  Failed,
+  HealthView,
+  JobFilter,
+  OutputSearch,
+  Page,
+  Submitted,
+} from '../../src/api/backend.ts';
 import { type ApiContext, WAITING_MAX } from '../../src/api/call.ts';
+import { pageOf, sortKeyOf } from '../../src/api/list-executions.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
@@ -15,6 +25,7 @@ export class FakeBackend implements Backend {
   readonly submissions: Submission[] = [];
   readonly finished = new Map<string, FinishedRun>();
   readonly outputs = new Map<string, Uint8Array>();
+  readonly searches: OutputSearch[] = [];
   fireItems: FireView[] = [];
   nodeItems: NodeView[] = [
     node('n1', 'alpha', { isLeader: true }),
@@ -73,11 +84,6 @@ export class FakeBackend implements Backend {
     }
   }
 
-  async waitRun(run: string): Promise<FinishedRun | Failed | undefined> {
-    await this.gate;
-    return this.finished.get(run);
-  }
-
   async job(name: string) {
     if (this.failure !== undefined) throw this.failure;
     const job = this.stored.get(name);
@@ -95,9 +101,11 @@ export class FakeBackend implements Backend {
     return ended && { ...ended, index: this.index };
   }
 
-  async executions(job: string) {
+  async executions(job: string, order: ExecutionOrder) {
     if (!this.stored.has(job)) return undefined;
-    return this.#page([...this.finished.values()].flatMap((ended) => ended.executions));
+    const views = [...this.finished.values()].flatMap((ended) => ended.executions);
+    const items = pageOf(views, order, (view) => sortKeyOf(order.sort, view.attempt, () => view));
+    return { items, total: views.length, index: this.index };
   }
 
   async execution(_job: string, execution: string) {
@@ -106,7 +114,8 @@ export class FakeBackend implements Backend {
     return found && { ...found, index: this.index };
   }
 
-  async output(execution: string, bytesMax: number) {
+  async output(execution: string, bytesMax: number, search: OutputSearch) {
+    this.searches.push(search);
     const bytes = this.outputs.get(execution);
     return bytes?.subarray(Math.max(0, bytes.byteLength - bytesMax));
   }

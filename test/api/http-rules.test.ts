@@ -198,7 +198,6 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = {
   overloaded: 429,
   'no-leader': 503,
   'outcome-unknown': 504,
-  'storage-low': 507,
 };
 
 for (const [code, status] of Object.entries(STATUSES)) {

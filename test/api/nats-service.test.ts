@@ -2,10 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Svcm } from '@nats-io/services';
 import { connect, headers as createHeaders, type Msg, type NatsConnection } from 'nats';
+import type { ApiContext } from '../../src/api/call.ts';
 import { parseNatsAddress } from '../../src/api/nats-address.ts';
 import { NATS_OPERATIONS, type NatsService, startNatsService } from '../../src/api/nats-service.ts';
 import { SystemClock } from '../../src/base/system-clock.ts';
+import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { Json } from '../../src/jobs/job.ts';
 import { carillon } from '../cli/cli.ts';
+import { KeptLog } from '../cluster/nats-world.ts';
 import { type NatsServer, startNatsServer } from '../helpers/nats-server.ts';
 import { executionView, FakeBackend, fakeContext, GROUP, jobView, runView } from './fake-backend.ts';
 import { at } from './http-door.ts';
@@ -28,7 +32,7 @@ after(async () => {
 
 /** Each test has a cluster, and so subjects, of its own. */
 let clusters = 0;
-async function setup(): Promise<{
+async function setup(changes: Partial<ApiContext> = {}): Promise<{
   readonly backend: FakeBackend;
   readonly cluster: string;
   readonly service: NatsService;
@@ -41,7 +45,7 @@ async function setup(): Promise<{
     gauge: (name: string, value: number) => void (name === 'carillon_nats_connected' && gauges.push(value)),
   };
   const cluster = `c${++clusters}`;
-  const context = fakeContext(backend, { clock: new SystemClock({ unref: true }), metrics });
+  const context = fakeContext(backend, { clock: new SystemClock({ unref: true }), metrics, ...changes });
   const service = startNatsService({
     context,
     cluster,
@@ -132,6 +136,22 @@ for (const [what, subject, body, code] of [
     assert.equal(reply.headers?.get('Nats-Service-Error'), at(reply.json(), 'detail'));
   });
 }
+
+test('an answer that cannot be written is an error 500 in its place, and the log says why', async () => {
+  const log = new KeptLog();
+  const { request, backend } = await setup({ log });
+  // No job is like this, but so is a fault of ours: nobody had thought of it.
+  const endless: Record<string, Json> = {};
+  endless['self'] = endless;
+  const view = jobView('a');
+  backend.stored.set('a', { ...view, job: { ...view.job, executorConfig: endless } });
+
+  const reply = await request('job.get', { name: 'a' });
+
+  assert.equal(codeOf(reply), '500');
+  assert.equal(at(reply.json(), 'code'), 'internal');
+  assert.match(String(log.lines.find(({ level }) => level === 'error')?.fields['error']), /RangeError/);
+});
 
 test('unknown fields are warned of in a header', async () => {
   const { request } = await setup();
@@ -272,4 +292,102 @@ test('stopping before NATS was ever there ends the attempts', async () => {
   const service = startNatsService({ context, cluster: 'x', nodeName: 'a', version: '0.1.0', door });
 
   await service.stop(0);
+});
+
+/** A user `carillon` who may hear these subjects, and `admin` who may do all. */
+function permitting(...subjects: readonly string[]): string {
+  const own = ['_INBOX.>', '$SRV.>', ...subjects].map((subject) => `"${subject}"`).join(', ');
+  return `authorization { users: [
+    { user: carillon, password: x, permissions: { publish: ">", subscribe: [${own}] } }
+    { user: admin, password: x }
+  ] }`;
+}
+
+/** A service as `carillon` of a server of its own, under a virtual clock, and the way to ask it. */
+async function restrictedSetup(config: string) {
+  const own = await startNatsServer({ config });
+  const servers = `127.0.0.1:${own.port}`;
+  const [clock, log] = [new VirtualClock(), new KeptLog()];
+  const service = startNatsService({
+    context: fakeContext(new FakeBackend(), { clock, log }),
+    cluster: 'own',
+    nodeName: 'alpha',
+    version: '0.1.0',
+    door: { servers: [servers], user: 'carillon', password: 'x' },
+  });
+  after(async () => {
+    await service.stop(0);
+    await own.stop();
+  });
+  const health = async (): Promise<Msg> => {
+    const admin = await connect({ servers, user: 'admin', pass: 'x' });
+    try {
+      return await admin.request('carillon.own.api.cluster.health', '');
+    } finally {
+      await admin.close();
+    }
+  };
+  return { own, clock, log, service, health };
+}
+
+test('a service that NATS does not permit is started again until it is permitted', async () => {
+  const { own, clock, log, service, health } = await restrictedSetup(permitting());
+  await service.connected;
+  await log.has('the NATS service has ended: it is started again in 5 s');
+  await assert.rejects(health(), /no responders/i);
+  const warnings = log.lines.filter(({ level }) => level === 'warn');
+  await own.reload(permitting('carillon.own.api.>'));
+
+  clock.advance(5_000);
+  await log.has('the NATS service answers again');
+
+  assert.equal(at((await health()).json(), 'status'), 'healthy');
+  assert.equal(warnings.length, 1);
+  assert.match(String(warnings[0]?.fields['error']), /Permissions Violation for Subscription to "carillon\.own\.api/);
+});
+
+test('a service that loses a permission while it answers comes back with it', async () => {
+  const { own, clock, log, service, health } = await restrictedSetup(permitting('carillon.own.api.>'));
+  await service.connected;
+  assert.equal(at((await health()).json(), 'status'), 'healthy');
+  await own.reload(permitting('carillon.own.api.job.>'));
+  await log.has('the NATS service has ended');
+  await own.reload(permitting('carillon.own.api.>'));
+
+  clock.advance(5_000);
+  await log.has('the NATS service answers again');
+
+  assert.equal(at((await health()).json(), 'status'), 'healthy');
+});
+
+test('a service that ended is started at once when NATS is back', async () => {
+  const { own, log, service, health } = await restrictedSetup(permitting());
+  await service.connected;
+  await log.has('the NATS service has ended');
+  await own.stop('SIGKILL');
+
+  const next = await startNatsServer({ port: own.port, config: permitting('carillon.own.api.>') });
+  after(() => next.stop());
+  await log.has('the NATS service answers again');
+
+  assert.equal(at((await health()).json(), 'status'), 'healthy');
+});
+
+test('a NATS that stays away is told six times a minute, not at each try', async () => {
+  const [clock, log] = [new VirtualClock(), new KeptLog()];
+  const context = fakeContext(new FakeBackend(), { clock, log });
+  const door = parseNatsAddress('nats://127.0.0.1:9');
+  const service = startNatsService({ context, cluster: 'x', nodeName: 'a', version: '0.1.0', door });
+  after(() => service.stop(0));
+
+  for (let tries = 1; tries <= 6; tries += 1) {
+    while (log.lines.length < tries) await new Promise(setImmediate);
+    clock.advance(1_000);
+  }
+  for (let turns = 0; turns < 1_000; turns += 1) {
+    await new Promise(setImmediate);
+    clock.advance(10);
+  }
+
+  assert.equal(log.lines.length, 6);
 });

@@ -205,10 +205,75 @@ test('output is read from the store where the row holds only its tail, and cut f
   const none = await call('GET', '/v1/jobs/a/executions?output_size_limit=0');
 
   assert.equal(at(whole.json, 'output'), bytes.toString());
-  assert.equal(at(whole.json, 'output_truncated'), undefined);
+  assert.equal(at(whole.json, 'output_truncated'), undefined, 'nothing is cut');
+  assert.deepEqual(backend.searches[0], { forMs: 1_000, waitMs: 0 });
   // Six bytes would begin in the middle of a letter.
   assert.deepEqual([at(listed.json, '0.output'), at(listed.json, '0.output_truncated')], ['äend', true]);
   assert.deepEqual([at(none.json, '0.output'), at(none.json, '0.output_truncated')], [undefined, true]);
+});
+
+test('output that is cut says so, wherever it is shown', async () => {
+  const { call, backend } = setup();
+  backend.stored.set('a', jobView('a'));
+  const sizes = { outputBytes: 10_000, storedBytes: 10_000 };
+  backend.shape = { ...sizes, outputTail: 'end' };
+  backend.busyItems = [executionView('0-2a-s9-0-1', { outputTail: 'end', outputBytes: 10_000 })];
+
+  const waited = await call('POST', '/v1/jobs/a/run');
+  const run = at(waited.json, 'run.id');
+  const shown = [
+    [waited, 'run.executions.0'],
+    [await call('GET', `/v1/jobs/a/runs/${run}`), 'executions.0'],
+    [await call('GET', `/v1/jobs/a/executions/${run}-0-1`), ''],
+    [await call('GET', '/v1/jobs/a/executions'), '0'],
+    [await call('GET', '/v1/busy'), '0'],
+  ] as const;
+
+  for (const [reply, path] of shown) {
+    const place = path === '' ? '' : `${path}.`;
+    assert.deepEqual([at(reply.json, `${place}output`), at(reply.json, `${place}output_truncated`)], ['end', true]);
+  }
+  assert.deepEqual(
+    backend.searches.map(({ waitMs }) => waitMs),
+    [250, 0, 0, 0],
+    'only what has just ended may still arrive',
+  );
+});
+
+test('bytes that are no text grow as text, and are cut all the same', async () => {
+  const { call, backend } = setup();
+  backend.stored.set('a', jobView('a'));
+  const view = executionView('0-2a-s1-0-1', {
+    outputTail: '\ufffd'.repeat(4_096),
+    outputBytes: 10_000,
+    storedBytes: 10_000,
+  });
+  backend.finished.set('x', { run: runView('x'), executions: [view] });
+
+  const without = await call('GET', '/v1/jobs/a/executions/0-2a-s1-0-1');
+  backend.outputs.set(view.id, Buffer.alloc(10_000, 0xff));
+  const stored = await call('GET', '/v1/jobs/a/executions/0-2a-s1-0-1?output_size_limit=100000');
+
+  assert.equal(at(without.json, 'output_truncated'), true);
+  assert.deepEqual(
+    [String(at(stored.json, 'output')).length, at(stored.json, 'output_truncated')],
+    [10_000, undefined],
+  );
+});
+
+test('a result that is nested too deeply is shown as its text', async () => {
+  const { call, backend } = setup();
+  backend.stored.set('a', jobView('a'));
+  const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
+  const results = [deep, `${'['.repeat(32)}${']'.repeat(32)}`];
+  const executions = results.map((result, target) => executionView(`0-2a-s1-${target}-1`, { result }));
+  backend.finished.set('0-2a-s1', { run: runView('0-2a-s1'), executions });
+
+  const reply = await call('GET', '/v1/jobs/a/runs/0-2a-s1');
+
+  assert.equal(reply.status, 200);
+  assert.equal(at(reply.json, 'executions.0.result'), deep);
+  assert.ok(Array.isArray(at(reply.json, 'executions.1.result')));
 });
 
 test('fires are shown as instants, skipped and missed ones as stretches', async () => {

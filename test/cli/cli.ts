@@ -14,13 +14,22 @@ export interface Ended {
 /** Runs the executable with arguments; `input` goes to its standard input. */
 export function carillon(
   args: readonly string[],
-  options: { readonly env?: NodeJS.ProcessEnv; readonly input?: string } = {},
+  options: {
+    readonly env?: NodeJS.ProcessEnv;
+    readonly input?: string;
+    /** Nobody reads what it prints, as after `| head -0`. */
+    readonly isDeaf?: boolean;
+  } = {},
 ): Promise<Ended> {
   const file = fileURLToPath(new URL('./cli-process.js', import.meta.url));
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env };
   const child = spawn(process.execPath, [file, ...args], { env, stdio: 'pipe' });
   const out: Buffer[] = [];
   const error: Buffer[] = [];
+  if (options.isDeaf === true) {
+    child.stdout.destroy();
+    child.stderr.destroy();
+  }
   child.stdout.on('data', (chunk) => out.push(chunk));
   child.stderr.on('data', (chunk) => error.push(chunk));
   child.stdin.on('error', () => {

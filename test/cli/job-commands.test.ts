@@ -210,6 +210,17 @@ for (const [what, shape, expected] of [
   });
 }
 
+test('run whose output nobody reads any more ends with the exit code of the job all the same', async () => {
+  const { url, backend } = await serve();
+  backend.stored.set('a', jobView('a'));
+  backend.shape = { state: 'failed', exitCode: 7, outputTail: 'x'.repeat(256_000) };
+
+  const text = await carillon(['job', 'run', 'a'], { env: { CARILLON_URL: url }, isDeaf: true });
+  const json = await carillon(['job', 'run', 'a', '--json'], { env: { CARILLON_URL: url }, isDeaf: true });
+
+  assert.deepEqual([text.code, json.code], [7, 7]);
+});
+
 test('run --no-wait prints the id of the run, --json the answer with exact numbers', async () => {
   const { cli, backend } = await serve();
   backend.stored.set('a', jobView('a'));

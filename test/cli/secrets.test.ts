@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CodedError } from '../../src/base/errors.ts';
-import { checkSecrets, readSecrets } from '../../src/cli/secrets.ts';
+import { checkSecrets, type Secrets } from '../../src/cli/secrets.ts';
 import { loadSettings } from '../../src/cli/setting-options.ts';
-import { readSettings } from '../../src/config.ts';
+import { readSettings, settingsError } from '../../src/config.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
 import type { NodeSettings } from '../../src/settings-table.ts';
 
@@ -25,6 +25,12 @@ async function file(name: string, content: string | Uint8Array, mode = 0o600): P
   await writeFile(path, content);
   await chmod(path, mode);
   return path;
+}
+
+async function readSecrets(settings: NodeSettings): Promise<Secrets> {
+  const { secrets, faults } = await checkSecrets(settings);
+  if (faults.length > 0) throw settingsError(faults);
+  return secrets;
 }
 
 function settingsOf(flags: Readonly<Record<string, string>>): NodeSettings {

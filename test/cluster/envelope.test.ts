@@ -19,12 +19,14 @@ const KEY = new TextEncoder().encode('a cluster key');
 
 const ENVELOPE: Envelope = {
   channel: 'raft',
+  thread: 'consensus',
   group: 0,
   cluster: CLUSTER,
   from: SENDER,
   fromBoot: 3,
   to: RECEIVER,
   toBoot: 9,
+  count: 12,
   body: new TextEncoder().encode('hello'),
 };
 const ADDRESSEE: Addressee = { cluster: CLUSTER, nodeId: RECEIVER, boot: 9, key: KEY };
@@ -37,12 +39,14 @@ const u32 = fc.integer({ min: 1, max: 0xffff_ffff });
 const keys = fc.oneof(fc.constant(new Uint8Array(0)), fc.uint8Array({ minLength: 1, maxLength: 64 }));
 const envelopes: fc.Arbitrary<Envelope> = fc.record({
   channel: fc.constantFrom('raft', 'bulk', 'exec', 'alive', 'leader', 'forward', 'report'),
+  thread: fc.constantFrom('main', 'consensus'),
   group: fc.integer({ min: 0, max: 0xffff }),
   cluster: ids,
   from: ids,
   fromBoot: u32,
   to: fc.oneof(ids, fc.constant(NOBODY)),
   toBoot: fc.oneof(fc.constant(0), u32),
+  count: fc.integer({ min: 0, max: 2 ** 48 - 1 }),
   body: fc.uint8Array({ maxLength: 2_000 }),
 });
 
@@ -81,19 +85,23 @@ const REFUSALS: readonly {
   { title: 'another cluster key', reason: 'mac', key: new TextEncoder().encode('another key') },
   { title: 'a sender without the key', reason: 'mac', key: new Uint8Array(0) },
   { title: 'a receiver without the key', reason: 'mac', addressee: { key: new Uint8Array(0) } },
-  { title: 'a forged body under a right CRC', reason: 'mac', damage: (frame) => withCrc(flip(frame, 62)) },
+  { title: 'a forged body under a right CRC', reason: 'mac', damage: (frame) => withCrc(flip(frame, 69)) },
   { title: 'a forged sender under a right CRC', reason: 'mac', damage: (frame) => withCrc(flip(frame, 25)) },
-  { title: 'a flipped bit in the body', reason: 'crc', damage: (frame) => flip(frame, 62) },
+  { title: 'another count under a right CRC', reason: 'mac', damage: (frame) => withCrc(flip(frame, 67)) },
+  { title: 'another thread under a right CRC', reason: 'mac', damage: (frame) => withCrc(flip(frame, 3)) },
+  { title: 'a flipped bit in the body', reason: 'crc', damage: (frame) => flip(frame, 69) },
   { title: 'a flipped bit in the MAC', reason: 'crc', damage: (frame) => flip(frame, frame.length - 10) },
   { title: 'a flipped bit in the CRC', reason: 'crc', damage: (frame) => flip(frame, frame.length - 1) },
   { title: 'a frame that was cut', reason: 'crc', damage: (frame) => frame.subarray(0, frame.length - 1) },
   { title: 'a frame with something behind it', reason: 'crc', damage: (frame) => Buffer.concat([frame, Buffer.of(0)]) },
-  { title: 'a frame without room for its header', reason: 'short', damage: (frame) => frame.subarray(0, 80) },
+  { title: 'a frame without room for its header', reason: 'short', damage: (frame) => frame.subarray(0, 87) },
   { title: 'an empty frame', reason: 'short', damage: (frame) => frame.subarray(0, 0) },
-  { title: 'a later version', reason: 'version', damage: (frame) => withByte(frame, 0, 2) },
-  { title: 'a short frame of a later version', reason: 'version', damage: () => Buffer.of(2, 0) },
+  { title: 'a later version', reason: 'version', damage: (frame) => withByte(frame, 0, 3) },
+  { title: 'an earlier version, without counts', reason: 'version', damage: (frame) => withByte(frame, 0, 1) },
+  { title: 'a short frame of a later version', reason: 'version', damage: () => Buffer.of(3, 0) },
   { title: 'an unknown flag', reason: 'version', damage: (frame) => withCrc(withByte(frame, 1, 1)) },
   { title: 'an unknown channel', reason: 'version', damage: (frame) => withCrc(withByte(frame, 2, 250)) },
+  { title: 'an unknown thread', reason: 'version', damage: (frame) => withCrc(withByte(frame, 3, 2)) },
 ];
 
 for (const { title, reason, envelope, addressee, key = KEY, damage } of REFUSALS) {

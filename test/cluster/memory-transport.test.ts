@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import { encodeEnvelope, NOBODY } from '../../src/cluster/envelope.ts';
 import { type AttachOptions, MemoryNetwork, type MemoryNetworkOptions } from '../../src/cluster/memory-transport.ts';
 import type { Transport } from '../../src/cluster/transport.ts';
 import { transportSuite } from '../suites/transport.ts';
@@ -53,6 +54,25 @@ test('a verdict delays, drops and doubles each frame', () => {
   assert.deepEqual([network.counts.sent, network.counts.arrived, network.counts.lost], [3, 3, 1]);
 });
 
+test('a doubled verdict is the sender saying it twice; the network may double nothing', () => {
+  const { clock, network, arrived, attach } = setup({ judge: () => [5, 10] });
+  const sender = attach(A);
+  attach(B);
+  sender.send(B, 'forward', say('twice'));
+  clock.advance(100);
+  assert.deepEqual(arrived, ['5 a1>b forward twice', '10 a1>b forward twice']);
+  assert.equal(network.counts.refused.replay, 0);
+
+  const fields = { channel: 'forward', thread: 'main', group: 0, cluster: NOBODY, from: A, fromBoot: 1 } as const;
+  const caught = { ...fields, to: B, toBoot: 0, count: 1, body: say('twice') };
+  network.inject('forward', B, encodeEnvelope(caught, new Uint8Array(0)));
+  clock.advance(100);
+
+  assert.equal(arrived.length, 2);
+  // The stranger's frame is doubled as well.
+  assert.equal(network.counts.refused.replay, 2);
+});
+
 test('a verdict sees who sends what to whom, but not what a node sends to itself', () => {
   const seen: string[] = [];
   const { clock, arrived, attach } = setup({
@@ -68,7 +88,7 @@ test('a verdict sees who sends what to whom, but not what a node sends to itself
 
   clock.advance(0);
 
-  assert.deepEqual(seen, ['a>b bulk 86']);
+  assert.deepEqual(seen, ['a>b bulk 93']);
   assert.deepEqual(arrived, ['0 a1>a raft self']);
 });
 

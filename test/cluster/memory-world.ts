@@ -1,7 +1,8 @@
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { MemoryNetwork } from '../../src/cluster/memory-transport.ts';
 import type { HallSubject } from '../suites/hall.ts';
-import { CLUSTER, KEY, type TransportSubject } from '../suites/transport.ts';
+import { CLUSTER, KEY } from '../suites/strange-frames.ts';
+import type { TransportSubject } from '../suites/transport.ts';
 
 /** The memory twins, as the conformance suites want them. */
 export function memoryWorld(): TransportSubject & HallSubject {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { PeerBoots } from '../../src/cluster/peer-boots.ts';
 import { hallSuite } from '../suites/hall.ts';
-import { A, B } from '../suites/transport.ts';
+import { A, B } from '../suites/strange-frames.ts';
 import { NatsWorld, natsBinaries } from './nats-world.ts';
 
 for (const [version, binary] of await natsBinaries()) hallSuite(version, () => NatsWorld.start(binary));

@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { A, B, transportSuite } from '../suites/transport.ts';
+import { A, B } from '../suites/strange-frames.ts';
+import { transportSuite } from '../suites/transport.ts';
 import { NatsWorld, natsBinaries } from './nats-world.ts';
 
 for (const [version, binary] of await natsBinaries()) transportSuite(version, () => NatsWorld.start(binary));
@@ -66,15 +67,42 @@ test('its frames may be caught by anyone who may listen, but nothing is lost by 
     await world.settle();
 
     // Whoever answers in the place of NATS, but without its status, gives no hint.
-    const replies = await world.wiretap('carillon.demo.raft.>');
+    const caught = await world.wiretap('carillon.demo.raft.>');
     left.send(B, 'raft', new Uint8Array(1));
     await world.settle();
-    await world.publish(replies()[0] ?? '', new Uint8Array(0));
+    await world.publish(caught[0]?.reply ?? '', new Uint8Array(0));
     await world.settle();
 
     assert.equal(heard, 1);
-    assert.equal(replies().length, 1);
+    assert.equal(caught.length, 1);
     assert.deepEqual(hints, []);
+  } finally {
+    await world.dispose();
+  }
+});
+
+test('frames that somebody recorded and sends again are refused and counted, and the next ones arrive', async () => {
+  const world = await NatsWorld.start();
+  try {
+    const [left, right] = [await world.open({ nodeId: A, boot: 1 }), await world.open({ nodeId: B, boot: 1 })];
+    const heard: string[] = [];
+    right.onArrival(({ channel, body }) => void heard.push(`${channel} ${new TextDecoder().decode(body)}`));
+    await world.settle();
+    const caught = await world.wiretap('carillon.demo.>');
+    const say = (text: string) => new TextEncoder().encode(text);
+    for (const channel of ['raft', 'bulk', 'exec', 'report', 'forward'] as const) left.send(B, channel, say('once'));
+    left.broadcast('leader', say('once'));
+    await world.settle();
+    assert.deepEqual([heard.length, caught.length], [6, 6]);
+
+    for (const { subject, frame } of [...caught]) await world.publish(subject, frame);
+    await world.settle();
+    left.send(B, 'forward', say('next'));
+    await world.settle();
+
+    assert.deepEqual(heard.slice(6), ['forward next']);
+    // The beacon came back to its sender as well.
+    assert.deepEqual(world.refused(), { replay: 7 });
   } finally {
     await world.dispose();
   }

@@ -14,7 +14,8 @@ import type { Channel } from '../../src/cluster/transport.ts';
 import { findNatsServer, type NatsServer, startNatsServer } from '../helpers/nats-server.ts';
 import { projectRoot } from '../helpers/project-root.ts';
 import type { HallSubject } from '../suites/hall.ts';
-import { CLUSTER, KEY, type Life, type TransportSubject } from '../suites/transport.ts';
+import { CLUSTER, KEY } from '../suites/strange-frames.ts';
+import type { Life, TransportSubject } from '../suites/transport.ts';
 
 export const CLUSTER_NAME = 'demo';
 
@@ -123,12 +124,17 @@ export class NatsWorld implements TransportSubject, HallSubject {
     await this.#stranger.flush();
   }
 
-  /** The reply subjects of what passes on a subject. */
-  async wiretap(subject: string): Promise<() => readonly string[]> {
-    const replies: string[] = [];
-    this.#stranger.subscribe(subject, { callback: (_error, { reply = '' }) => void replies.push(reply) });
+  /** What passes on a subject. */
+  async wiretap(subject: string): Promise<readonly Caught[]> {
+    const caught: Caught[] = [];
+    this.#stranger.subscribe(subject, {
+      callback: (_error, message) => {
+        const { subject: on, reply = '', data } = message;
+        caught.push({ subject: on, reply, frame: Uint8Array.from(data) });
+      },
+    });
     await this.#stranger.flush();
-    return () => replies;
+    return caught;
   }
 
   async takeDown(): Promise<void> {
@@ -156,6 +162,12 @@ export class NatsWorld implements TransportSubject, HallSubject {
   #all(): NatsConnection[] {
     return [...this.#connections.values()].flat();
   }
+}
+
+export interface Caught {
+  readonly subject: string;
+  readonly reply: string;
+  readonly frame: Uint8Array;
 }
 
 /** Every nats-server of this machine that tests know of, by version: the one found, and Debian's where it lies unpacked. */

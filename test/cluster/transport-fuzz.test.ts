@@ -4,7 +4,7 @@ import { type Random, randomInteger } from '../../src/base/random.ts';
 import { NOBODY } from '../../src/cluster/envelope.ts';
 import type { Channel } from '../../src/cluster/transport.ts';
 import { pick, printedRandom } from '../jobs/seed.ts';
-import { A, B, CLUSTER, seal } from '../suites/transport.ts';
+import { A, B, CLUSTER, seal } from '../suites/strange-frames.ts';
 import { NatsWorld } from './nats-world.ts';
 
 const CHANNELS: readonly Channel[] = ['raft', 'bulk', 'exec', 'report', 'forward', 'leader', 'alive'];

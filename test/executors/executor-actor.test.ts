@@ -352,36 +352,6 @@ test('a cancel while the mark is written keeps the attempt from starting', async
   assert.equal(world.finishes()[0]?.outcome, 'cancelled');
 });
 
-test('a long output goes to the servers in chunks until two of them hold it', async () => {
-  const world = await ExecutorWorld.welcomed({ outputBytesMax: 600_000 });
-  const output = Buffer.alloc(600_000, 'x');
-  world.execute(world.item('e1'));
-  world.advance(1);
-
-  world.end('e1', { output, outputBytes: 900_000 });
-  assert.deepEqual(
-    world.chunks.map((chunk) => [chunk.offset, chunk.bytes.length, chunk.totalBytes]),
-    [
-      [0, 262_144, 600_000],
-      [262_144, 262_144, 600_000],
-      [524_288, 75_712, 600_000],
-    ],
-  );
-  assert.deepEqual([world.finishes()[0]?.storedBytes, world.finishes()[0]?.outputBytes], [600_000, 900_000]);
-  world.send({ type: 'acknowledge', executions: ['e1'] });
-  world.send({ type: 'output-stored', execution: 'e1', server: 's1' });
-  world.send({ type: 'output-stored', execution: 'e1', server: 's1' });
-  assert.equal(world.state().outbox, 1);
-  world.chunks.length = 0;
-  world.advance(3_000);
-  assert.equal(world.chunks.length, 3, 'sent again, from disk');
-  world.send({ type: 'output-stored', execution: 'e1', server: 's2' });
-  world.advance(200);
-
-  assert.equal(world.state().outbox, 0);
-  assert.equal(world.rows(), 0);
-});
-
 test('the tail in a finish is cut at the start of a character', async () => {
   const world = await ExecutorWorld.welcomed();
   world.execute(world.item('e1'));

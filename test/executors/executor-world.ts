@@ -57,11 +57,11 @@ export class ExecutorWorld {
   readonly turns = new VirtualTurns();
   readonly executor = new FakeExecutor();
   readonly toLeader: { leader: string; message: FromNode }[] = [];
-  readonly chunks: OutputChunk[] = [];
+  readonly chunks: { server: string; chunk: OutputChunk }[] = [];
   readonly stops: unknown[] = [];
   readonly database: MemoryDatabase;
   writeDelayMs = 1;
-  serverCount = 3;
+  servers = ['s1', 's2', 's3'];
   actor!: ActorRef<ExecutorMessage, ExecutorAnswer>;
   #boot = 0;
   #options: Partial<ExecutorActorOptions>;
@@ -128,8 +128,8 @@ export class ExecutorWorld {
         storage,
         stored: await reading,
         toLeader: (leader, message) => this.toLeader.push({ leader, message }),
-        toServers: (chunk) => this.chunks.push(chunk),
-        serverCount: () => this.serverCount,
+        toServer: (server, chunk) => this.chunks.push({ server, chunk }),
+        servers: () => this.servers,
         ...this.#options,
       }),
     });
@@ -205,6 +205,13 @@ export class ExecutorWorld {
 
   startedIds(): string[] {
     return this.executor.started.map((task) => task.execution);
+  }
+
+  /** The servers that chunks went to since the last look, each once. */
+  takeReceivers(): string[] {
+    const servers = new Set(this.chunks.map(({ server }) => server));
+    this.chunks.length = 0;
+    return [...servers];
   }
 
   state(): Extract<ExecutorAnswer, { type: 'state' }> {

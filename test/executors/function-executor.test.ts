@@ -53,6 +53,22 @@ for (const { name, reason, text } of failures) {
   });
 }
 
+for (const [levels, outcome, reason] of [
+  [32, 'succeeded', ''],
+  [33, 'failed', 'result too deep'],
+  [3_000, 'failed', 'result too deep'],
+] as const) {
+  test(`a result of ${levels} levels has ${outcome}`, async () => {
+    const ending = await run(functions, callOf('nest', { input: levels }));
+
+    assert.deepEqual([ending.outcome, ending.reason], [outcome, reason]);
+    assert.equal(ending.result === null, outcome === 'failed');
+    const text =
+      outcome === 'failed' ? `function: the result is nested ${levels} levels deep, at most 32 are kept\n` : '';
+    assert.equal(textOf(ending), text);
+  });
+}
+
 test('log, console and stdout go to the output, in order', async () => {
   const ending = await run(functions, callOf('talk'));
 
@@ -94,7 +110,7 @@ test('cancel ends the thread of one that does not listen', async () => {
 });
 
 const faults: readonly { readonly config: Readonly<Record<string, string>>; readonly text: RegExp }[] = [
-  { config: {}, text: /module is missing/ },
+  { config: {}, text: /the function executor needs it/ },
   { config: { module: 'nothing.js' }, text: /there is no module nothing\.js/ },
   { config: { module: '../running.js' }, text: /module \.\.\/running\.js lies outside the functions directory/ },
   { config: { module: '/etc/hostname' }, text: /lies outside the functions directory/ },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSilentServer } from 'node:net';
 import test, { after, before } from 'node:test';
 import type { Ending } from '../../src/executors/executor.ts';
 import { HttpExecutor } from '../../src/executors/http-executor.ts';
@@ -31,6 +31,13 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   if (kind === 'status') response.statusCode = Number(size);
   if (kind === 'hang') return onHanging?.();
   if (kind === 'cut') return void request.socket.destroy();
+  if (kind === 'to') {
+    const location = (request.url ?? '').slice(`/to/${size}`.length);
+    return void response.writeHead(Number(size), { location, 'content-length': '4' }).end('gone');
+  }
+  if (kind === 'loop') return void response.writeHead(302, { location: `/loop/${Number(size) + 1}` }).end();
+  // A redirect whose own body never ends.
+  if (kind === 'long') return void response.writeHead(Number(size), { location: '/' }).write('and so on');
   if (kind === 'big') return void response.end(Buffer.alloc(Number(size), 'x'));
   const parts: Buffer[] = [];
   request.on('data', (bytes: Buffer) => parts.push(bytes));
@@ -65,6 +72,13 @@ const judgements: readonly {
   { path: '/status/500', config: { expectCode: '200, 206' }, outcome: 'failed', reason: 'status 500' },
   { path: '/', config: { expectBody: '^GET' }, outcome: 'succeeded', reason: '' },
   { path: '/', config: { expectBody: 'POST' }, outcome: 'failed', reason: 'body does not match expectBody' },
+  { path: '/', config: { expectBody: '(?i)^get' }, outcome: 'succeeded', reason: '' },
+  { path: '/to/301/status/500', config: { expectCode: '200' }, outcome: 'failed', reason: 'status 500' },
+  { path: '/to/302/to/307/status/200', config: { expectCode: '200' }, outcome: 'succeeded', reason: '' },
+  { path: '/to/302/cut', config: {}, outcome: 'failed', reason: 'request failed' },
+  { path: '/loop', config: {}, outcome: 'failed', reason: 'request failed' },
+  { path: '/to/302/hang', config: { timeout: '0.1' }, outcome: 'timed-out', reason: 'time limit of 100 ms' },
+  { path: '/long/302', config: {}, outcome: 'succeeded', reason: '' },
   { path: '/cut', config: {}, outcome: 'failed', reason: 'request failed' },
   { path: '/hang', config: { timeout: '0.1' }, outcome: 'timed-out', reason: 'time limit of 100 ms' },
   { path: '/big/40', config: { expectBody: '(x+x+)+y' }, outcome: 'failed', reason: 'expectBody takes too long' },
@@ -77,26 +91,68 @@ for (const { path, config, ...expected } of judgements) {
   });
 }
 
-const faults: readonly { readonly config: Readonly<Record<string, string>>; readonly text: RegExp }[] = [
-  { config: { method: '' }, text: /method "": use GET/ },
-  { config: { url: 'ftp://x' }, text: /url "ftp:\/\/x": use http/ },
-  { config: { url: 'nonsense' }, text: /url "nonsense"/ },
-  { config: { headers: 'X: y' }, text: /headers "X: y": use a JSON array/ },
-  { config: { headers: '["no colon"]' }, text: /use a JSON array/ },
-  { config: { headers: '["X: a\\nb"]' }, text: /use a JSON array/ },
-  { config: { timeout: 'soon' }, text: /timeout "soon": use seconds/ },
-  { config: { expectCode: 'two hundred' }, text: /expectCode "two hundred"/ },
-  { config: { expectBody: '(' }, text: /expectBody "\(": use a regular expression/ },
-  { config: { url: 'https://127.0.0.1:1/', tlsRootCAsFile: '/no/such/file' }, text: /no such file/ },
-];
-for (const { config, text } of faults) {
-  test(`bad options are a failed ending with words: ${JSON.stringify(config)}`, async () => {
-    const ending = await call('/', config);
+test('a file of the TLS options that cannot be read is a failed ending with words', async () => {
+  const ending = await call('/', { url: 'https://127.0.0.1:1/', tlsRootCAsFile: '/no/such/file' });
 
-    assert.deepEqual([ending.outcome, ending.reason], ['failed', 'bad configuration']);
-    assert.match(textOf(ending), text);
+  assert.deepEqual([ending.outcome, ending.reason], ['failed', 'bad configuration']);
+  assert.match(textOf(ending), /no such file/);
+});
+
+test('a redirect leads to the target, and its answer is the output', async () => {
+  const config = { method: 'POST', body: 'hello', headers: '["X-When: now"]' };
+
+  const seeOther = await call('/to/303/', config);
+  const asBefore = await call('/to/308/', config);
+
+  assert.equal(textOf(seeOther), 'GET now ');
+  assert.equal(textOf(asBefore), 'POST now hello');
+});
+
+test('a ring of redirects is left after ten requests, with words', async () => {
+  const ending = await call('/loop/0', { debug: 'x' });
+
+  assert.equal(ending.reason, 'request failed');
+  assert.match(textOf(ending), /stopped after 10 requests/);
+  assert.equal(textOf(ending).match(/^> GET/gm)?.length, 10);
+});
+
+test('cancel ends a request that a redirect led to', async () => {
+  const task = taskOf({ method: 'GET', url: `${base}/to/302/hang` }, { executor: 'http' });
+  const hanging = new Promise<void>((resolve) => {
+    onHanging = resolve;
   });
-}
+  const ended = run(http, task);
+  await hanging;
+
+  http.cancel(task.execution);
+
+  assert.equal((await ended).outcome, 'cancelled');
+});
+
+test('other TLS options do not end a request that runs with theirs', async (context) => {
+  const connected: (() => void)[] = [];
+  const few = new HttpExecutor({ tlsAgentsMax: 1 });
+  const silent = createSilentServer((socket) => {
+    socket.on('error', () => {}).resume();
+    connected.shift()?.();
+  });
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  context.after(async () => {
+    await few.close();
+    silent.close();
+  });
+  const url = `https://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+  const running = taskOf({ method: 'GET', url }, { executor: 'http' });
+  const hangs = new Promise<void>((resolve) => connected.push(resolve));
+  const ended = run(few, running);
+  await hangs;
+
+  const other = await run(few, taskOf({ method: 'GET', url, tlsNoVerifyPeer: 'true', timeout: '0.1' }));
+  few.cancel(running.execution);
+
+  assert.equal(other.outcome, 'timed-out');
+  assert.equal((await ended).outcome, 'cancelled');
+});
 
 test('a server that is not there is a failure that names it', async () => {
   const ending = await call('', { url: 'http://127.0.0.1:1/path?secret=1' });

@@ -103,6 +103,14 @@ test('a node that no leader knows leaves at once', async () => {
   assert.deepEqual(ask(world, 'leave'), [{ type: 'left', isConfirmed: false }]);
 });
 
+test('a node that drains before it has asked for a session leaves at once, though a leader is known', async () => {
+  const world = await ExecutorWorld.start();
+  ask(world, 'drain');
+  world.beacon('n2', 1);
+
+  assert.deepEqual(ask(world, 'leave'), [{ type: 'left', isConfirmed: false }]);
+});
+
 test('a session that is opened meanwhile is left too', async () => {
   const world = await ExecutorWorld.start();
   world.beacon();
@@ -132,4 +140,21 @@ test('leave is not said while a result is owed, or before the node drains', asyn
   world.advance(250);
 
   assert.ok(count(world, 'leave') > 0);
+});
+
+test('leave is said once a server holds the full output: a second copy is not waited for', async () => {
+  const world = await ExecutorWorld.welcomed();
+  world.execute(world.item('e1'));
+  world.advance(10);
+  world.end('e1', { output: Buffer.alloc(5_000, 'x') });
+  world.send({ type: 'acknowledge', executions: ['e1'] });
+  ask(world, 'drain');
+
+  ask(world, 'leave');
+  assert.equal(count(world, 'leave'), 0, 'nobody has the output');
+  world.send({ type: 'output-stored', execution: 'e1', server: 's1' });
+  world.advance(250);
+
+  assert.equal(count(world, 'leave') > 0, true);
+  assert.equal(world.state().outbox, 1);
 });

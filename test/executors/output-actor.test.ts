@@ -6,11 +6,11 @@ import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import type { OutputMessage } from '../../src/executors/output-actor.ts';
+import type { OutputAnswer, OutputMessage } from '../../src/executors/output-actor.ts';
 import { createOutputActor } from '../../src/executors/output-actor.ts';
 import { chunksOf } from '../../src/executors/output-chunks.ts';
 import { readOutput } from '../../src/executors/output-store.ts';
-import type { OutputChunk } from '../../src/executors/protocol.ts';
+import type { BetweenOutputs, OutputChunk } from '../../src/executors/protocol.ts';
 import { MemoryDatabase } from '../../src/store/memory-storage.ts';
 
 function setup(jobBytesMax = 1_000_000) {
@@ -29,13 +29,16 @@ function setup(jobBytesMax = 1_000_000) {
     turns,
     onStopProcess: (error) => stops.push(error),
   });
-  const actor: ActorRef<OutputMessage> = system.spawn({
+  const between: [server: string, message: BetweenOutputs][] = [];
+  const actor: ActorRef<OutputMessage, OutputAnswer> = system.spawn({
     name: 'output',
     supervision: { type: 'stop-process' },
     create: createOutputActor({
       server: 's1',
       storage,
       toNode: (node, message) => said.push(`${node} ${message.execution}`),
+      others: () => ['s2', 's3'],
+      toServer: (server, message) => between.push([server, message]),
       jobBytesMax,
     }),
   });
@@ -52,7 +55,20 @@ function setup(jobBytesMax = 1_000_000) {
     for (const chunk of chunks) actor.send({ type: 'chunk', node, chunk });
     turns.runAll();
   };
-  return { actor, database, storage, said, stops, settle, send };
+  /** What came of it so far: nothing, null, or how many bytes. */
+  const find = (execution: string, { waitMs = 0, forMs = 1_000 } = {}): (number | null)[] => {
+    const found: (number | null)[] = [];
+    actor.ask({ type: 'find', execution, waitMs, forMs }, 10_000, (outcome) => {
+      found.push(outcome.type === 'answer' ? (outcome.answer.bytes?.length ?? null) : -1);
+    });
+    turns.runAll();
+    return found;
+  };
+  const hear = (server: string, message: BetweenOutputs): void => {
+    actor.send({ type: 'from-server', server, message });
+    turns.runAll();
+  };
+  return { actor, database, storage, said, stops, between, settle, send, find, hear };
 }
 
 function bytesOf(length: number): Uint8Array {
@@ -137,4 +153,90 @@ test('the first storage error stops the process and nothing is said', () => {
 
   assert.equal(stops.length, 1);
   assert.deepEqual(said, []);
+});
+
+test('a reader gets what lies here, durable or not yet, and no other server is asked', () => {
+  const { between, settle, send, find } = setup();
+  send(chunksOf('0-1-s1-0-1', bytesOf(5_000)));
+
+  const atOnce = find('0-1-s1-0-1');
+  settle(10);
+  const later = find('0-1-s1-0-1');
+
+  assert.deepEqual([atOnce, later, between], [[5_000], [5_000], []]);
+});
+
+test('what lies elsewhere comes from the first server that has it, is not kept, and comes once', () => {
+  const { database, said, between, settle, find, hear } = setup();
+  const execution = '0-1-s1-0-1';
+  const copies = chunksOf(execution, bytesOf(600_000)).map((chunk) => ({ ...chunk, type: 'output-copy' as const }));
+
+  const found = find(execution);
+  assert.deepEqual(between, [
+    ['s2', { type: 'output-wanted', execution, waitMs: 0 }],
+    ['s3', { type: 'output-wanted', execution, waitMs: 0 }],
+  ]);
+  hear('s2', { type: 'output-missing', execution });
+  assert.deepEqual(found, []);
+  for (const copy of copies.toReversed()) hear('s3', copy);
+  for (const copy of copies) hear('s2', copy);
+  settle(2_000);
+
+  assert.deepEqual([found, said, database.size], [[600_000], [], 0]);
+});
+
+test('what no server has is known as soon as all have said so, else when the time is over', () => {
+  const { settle, find, hear } = setup();
+  const execution = '0-1-s1-0-1';
+
+  const answered = find(execution);
+  hear('s2', { type: 'output-missing', execution });
+  hear('s3', { type: 'output-missing', execution });
+  assert.deepEqual(answered, [null]);
+  const silent = find(execution);
+  hear('s2', { type: 'output-missing', execution });
+  settle(900);
+  assert.deepEqual(silent, []);
+  settle(200);
+
+  assert.deepEqual(silent, [null]);
+});
+
+test('a tail that is about to arrive is waited for, here and for another server', () => {
+  const { between, settle, send, find, hear } = setup();
+  const [here, there, never] = ['0-1-s1-0-1', '0-1-s2-0-1', '0-1-s3-0-1'] as const;
+
+  const found = find(here, { waitMs: 250 });
+  for (const server of ['s2', 's3']) hear(server, { type: 'output-missing', execution: here });
+  for (const execution of [there, never]) hear('s2', { type: 'output-wanted', execution, waitMs: 250 });
+  settle(100);
+  assert.deepEqual(found, []);
+  between.length = 0;
+  for (const execution of [here, there]) send(chunksOf(execution, bytesOf(5_000)));
+  settle(250);
+
+  assert.deepEqual(found, [5_000]);
+  assert.deepEqual(
+    between.map(([server, { type, execution }]) => [server, type, execution]),
+    [
+      ['s2', 'output-copy', there],
+      ['s2', 'output-missing', never],
+    ],
+  );
+});
+
+test('another server is told at once what lies here and what does not', () => {
+  const { between, settle, send, hear } = setup();
+  send(chunksOf('0-1-s1-0-1', bytesOf(5_000)));
+  settle(10);
+
+  for (const execution of ['0-1-s1-0-1', '0-1-s2-0-1']) hear('s3', { type: 'output-wanted', execution, waitMs: 0 });
+
+  assert.deepEqual(
+    between.map(([server, message]) => [server, message.type]),
+    [
+      ['s3', 'output-copy'],
+      ['s3', 'output-missing'],
+    ],
+  );
 });

@@ -119,14 +119,14 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
   });
 
   const faults: readonly { readonly config: Readonly<Record<string, Json>>; readonly text: RegExp }[] = [
-    { config: {}, text: /command is missing/ },
-    { config: { command: '  ' }, text: /command is missing/ },
+    { config: {}, text: /the shell executor needs it/ },
+    { config: { command: '  ' }, text: /the shell executor needs it/ },
     { config: { command: `echo 'open` }, text: /quote or backslash is left open/ },
-    { config: { command: 'true', timeout: 'soon' }, text: /timeout "soon": use a duration/ },
-    { config: { command: 'true', timeout: '-1s' }, text: /timeout "-1s": use a duration/ },
-    { config: { command: 'true', mem_limit: 'much' }, text: /mem_limit "much": use a size/ },
-    { config: { command: 'true', env: 'A' }, text: /env "A": use NAME=value/ },
-    { config: { command: 'true', payload: '%' }, text: /payload is not base64/ },
+    { config: { command: 'true', timeout: 'soon' }, text: /timeout "soon": .*a duration/ },
+    { config: { command: 'true', timeout: '-1s' }, text: /timeout "-1s": .*a duration/ },
+    { config: { command: 'true', mem_limit: 'much' }, text: /mem_limit "much": .*a size/ },
+    { config: { command: 'true', env: 'A' }, text: /env "A": .*NAME=value/ },
+    { config: { command: 'true', payload: '%' }, text: /payload "%": is not base64/ },
     { config: { command: 'true', su: 'nobody-at-all' }, text: /su nobody-at-all: / },
     { config: { command: 'true', cwd: '/no/such/place' }, text: /no such file or directory/ },
   ];
@@ -202,6 +202,27 @@ export function testShell(launcher: 'sh' | 'spawn'): void {
     const ending = await ended;
 
     assert.equal(ending.outcome, 'cancelled');
+  });
+
+  test('a cancel that is repeated with a longer grace does not put the end off', async () => {
+    const fifo = join(directory, 'stubborn');
+    await run(shell, taskOf({ command: `mkfifo ${fifo}` }));
+    const task = taskOf(line(`trap '' TERM; echo ready > ${fifo}; while :; do sleep 0.05; done`));
+    const ended = run(shell, task);
+    await run(shell, taskOf({ command: `cat ${fifo}` }));
+    shell.cancel(task.execution, 100);
+    shell.cancel(task.execution, 600_000);
+
+    const ending = await ended;
+
+    assert.deepEqual([ending.outcome, ending.signal], ['cancelled', 'SIGKILL']);
+  });
+
+  test('a command that is too long for the system is a failure with words', async () => {
+    const ending = await run(shell, taskOf(line(`: ${'x'.repeat(200_000)}`)));
+
+    assert.deepEqual([ending.outcome, ending.reason], ['failed', 'not started']);
+    assert.match(textOf(ending), /^shell: .*E2BIG/);
   });
 
   test('a cancelled child may clean up within the grace', async () => {

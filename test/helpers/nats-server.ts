@@ -16,6 +16,8 @@ export interface NatsServer {
   readonly pid: number;
   /** Ends it; with `SIGKILL` like a crash. Resolves once it is gone. */
   stop(signal?: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+  /** Takes other lines of configuration, without an end of its connections. */
+  reload(config: string): Promise<void>;
 }
 
 export interface NatsServerOptions {
@@ -34,7 +36,9 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   const binary = options.binary ?? (await findNatsServer());
   const directory = await mkdtemp(join(tmpdir(), 'carillon-nats-'));
   const file = join(directory, 'nats.conf');
-  await writeFile(file, `host: 127.0.0.1\nport: ${port}\nauthorization { token: "${token}" }\n${config}\n`);
+  const write = (lines: string) =>
+    writeFile(file, `host: 127.0.0.1\nport: ${port}\nauthorization { token: "${token}" }\n${lines}\n`);
+  await write(config);
   const child = spawn(binary, ['--config', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   const killWithUs = (): void => {
     child.kill('SIGKILL');
@@ -46,12 +50,13 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     process.off('exit', killWithUs);
     return rm(directory, { recursive: true, force: true });
   });
+  const logLines = createInterface({ input: child.stderr });
   const boundPort = await new Promise<number>((resolve, reject) => {
     const lines: string[] = [];
     let found = 0;
     child.once('error', reject);
     child.once('close', () => reject(new Error(`nats-server ended before it was ready:\n${lines.join('\n')}`)));
-    createInterface({ input: child.stderr }).on('line', (line) => {
+    logLines.on('line', (line) => {
       if (lines.length < LOG_LINES_MAX) lines.push(line);
       const match = /Listening for client connections on \S+:(\d+)/.exec(line);
       if (match !== null) found = Number(match[1]);
@@ -66,6 +71,20 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
     stop: (signal = 'SIGTERM') => {
       child.kill(signal);
       return gone;
+    },
+    async reload(lines) {
+      await write(lines);
+      const reloaded = new Promise<void>((resolve, reject) => {
+        const look = (line: string): void => {
+          if (!/Reloaded server configuration|Failed to reload/.test(line)) return;
+          logLines.off('line', look);
+          if (line.includes('Failed')) reject(new Error(line));
+          else resolve();
+        };
+        logLines.on('line', look);
+      });
+      child.kill('SIGHUP');
+      await reloaded;
     },
   };
 }

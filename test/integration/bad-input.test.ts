@@ -37,6 +37,10 @@ const CASES: readonly Case[] = [
   { what: 'a concurrency that does not exist', job: { concurrency: 'maybe' }, field: 'concurrency' },
   { what: 'an executor that does not exist', job: { command: undefined, executor: 'ftp' }, field: 'executor' },
   { what: 'a command beside another executor', job: { executor: 'http' }, field: 'executor' },
+  { what: 'an open quote', job: shellJob({ command: "echo 'open" }), field: 'executor_config.command' },
+  { what: 'a payload that is no base64', job: shellJob({ payload: '?' }), field: 'executor_config.payload' },
+  { what: 'an expression of Go', job: httpJob({ expectBody: '\\Aok' }), field: 'executor_config.expectBody' },
+  { what: 'a class of status codes', job: httpJob({ expectCode: '2xx' }), field: 'executor_config.expectCode' },
   { what: 'a parent that is the job itself', job: { schedule: undefined, parent_job: 'bad' }, field: 'parent_job' },
   { what: 'keep_runs of 0', job: { keep_runs: -5 }, field: 'keep_runs' },
   { what: 'an end that is no time', job: { expires_at: 'tomorrow' }, field: 'expires_at' },
@@ -60,6 +64,15 @@ const CASES: readonly Case[] = [
   { what: 'ten megabytes', job: { owner: 'o'.repeat(10 * MIB) }, field: null, status: 413 },
   { what: 'ten megabytes of brackets', job: '['.repeat(10 * MIB), field: null, status: 413 },
 ];
+
+function shellJob(options: Readonly<Record<string, string>>) {
+  return { command: undefined, executor: 'shell', executor_config: { command: 'true', ...options } };
+}
+
+function httpJob(options: Readonly<Record<string, string>>) {
+  const config = { method: 'GET', url: 'http://127.0.0.1:1/', ...options };
+  return { command: undefined, executor: 'http', executor_config: config };
+}
 
 describe('bad input', () => {
   let nats: NatsServer;

@@ -78,6 +78,32 @@ test('a second process on one directory is refused with the pid of the first, wh
   assert.equal(health.status, 200);
 });
 
+test('members show the port that was found for port 0, or what the node is told to advertise', async () => {
+  const found = await startDevNode();
+  const told = await startDevNode({ args: ['--advertise-addr', 'web.example:443'] });
+
+  const [own] = (await found.call('GET', '/v1/members')).items;
+  const { body: leader } = await told.call('GET', '/v1/leader');
+  await Promise.all([found.stop(), told.stop()]);
+
+  assert.equal(own?.['address'], new URL(found.url).host);
+  assert.deepEqual([leader['Addr'], leader['Port'], leader['address']], ['web.example', 443, 'web.example:443']);
+});
+
+test('dev with a token asks for it, and puts its sample by it', async () => {
+  const token = '0123456789abcdef';
+  const file = join(await temporaryDirectory(), 'api-token');
+  await writeFile(file, `${token}\n`, { mode: 0o600 });
+  const node = await startDevNode({ args: ['--api-token-file', file, '--sample'] });
+
+  const stranger = await node.call('GET', '/v1/jobs');
+  const known = await node.call('GET', '/v1/jobs/hello', { headers: { Authorization: `Bearer ${token}` } });
+  const { out } = await node.stop();
+
+  assert.deepEqual([stranger.status, known.status], [401, 200]);
+  assert.match(out, /export CARILLON_TOKEN=/);
+});
+
 test('all mistakes in flags, variables and the settings file are told at once', async () => {
   const directory = await temporaryDirectory();
   const config = join(directory, 'settings.json');

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { INPUT_BYTES_MAX } from '../../src/jobs/function-options.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
 import type { Job } from '../../src/jobs/job.ts';
-import { checkJob, INPUT_BYTES_MAX, type JobCheckContext, zoneOf } from '../../src/jobs/job-check.ts';
+import { checkJob, type JobCheckContext, zoneOf } from '../../src/jobs/job-check.ts';
 
 const context: JobCheckContext = {
   zones: createIntlZones(),
@@ -148,6 +149,13 @@ test('a schedule that never fires is kept with a warning', () => {
     if (expected === undefined) assert.deepEqual(warnings, [], changes.schedule);
     else assert.match(warnings.join(), expected);
   }
+});
+
+test('options that the executor does not have are kept with a warning', () => {
+  const { faults, warnings } = checkJob(job({ executorConfig: { command: 'true', timout: '5s' } }), context);
+
+  assert.deepEqual(faults, []);
+  assert.deepEqual(warnings, ['the shell executor ignores in executor_config: timout']);
 });
 
 test('the zone is that of the prefix, else of the job, else of the cluster', () => {

@@ -9,6 +9,7 @@ import {
   type PlacementNode,
   parseTags,
   placeRun,
+  tagsOfNode,
   wantedTargets,
 } from '../../src/jobs/placement.ts';
 import { printedRandom } from './seed.ts';
@@ -59,6 +60,14 @@ test('a node matches when it carries every tag', () => {
   assert.equal(matchesTags(carrier, { role: 'web', zone: 'b' }), false);
   assert.equal(matchesTags(carrier, { other: 'web' }), false);
   assert.equal(matchesTags(carrier, { toString: 'web' }), false);
+});
+
+test('a node can be selected by what it is, which wins over a tag of that name', () => {
+  const tags = tagsOfNode({ tags: { role: 'web', server: 'big' }, isServer: true, version: '1.2.3' });
+
+  assert.deepEqual(tags, { role: 'web', server: 'true', version: '1.2.3' });
+  assert.equal(matchesTags({ tags }, tagsOf({ server: 'true:1', version: '1.2.3' }).conditions), true);
+  assert.equal(matchesTags({ tags }, { server: 'big' }), false);
 });
 
 test('the number wanted is the smallest that the job names, else the default', () => {

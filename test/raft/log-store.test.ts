@@ -159,6 +159,16 @@ test('a prefix is compacted by whole records; places at its end stay known', asy
   await assert.rejects(disk.reopen({ index: 9, term: 1 }), /the state stands at 9/);
 });
 
+test('a compaction that finds no whole record says that it is over, and the next one goes on', async () => {
+  const { disk, store } = await filled();
+  await disk.run(new Promise((resolve) => store.compact(18, resolve)));
+
+  const error = await disk.run(new Promise((resolve) => store.compact(18, resolve)));
+
+  assert.equal(error, null);
+  assert.equal(store.base.index, 16);
+});
+
 test('what memory has let go is read from disk, within bounds', async () => {
   const { disk } = await filled();
   const store = await disk.open(NO_STATE, 200);

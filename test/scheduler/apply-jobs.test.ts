@@ -199,6 +199,18 @@ test('a run by hand is refused when too many wait already, and made when a node 
   assert.equal(taken.type === 'run' && taken.run.state, 'running');
 });
 
+test('a job put with runoncreate is refused where its run could only wait beyond the bound', () => {
+  const machine = new Machine();
+  machine.submit({ type: 'set-settings', settings: { pendingRunsMax: 0 } });
+  machine.node('n1', { slots: 1 });
+  machine.roster.opened('n1', 'x');
+
+  const refused = machine.submit({ type: 'put-job', job: makeJob(), runOnCreate: true });
+
+  assert.equal(refused.type === 'refused' && refused.code, 'overloaded');
+  assert.equal(machine.state.meta.jobs, 0);
+});
+
 test('a job put with runoncreate has its first run at once', () => {
   const machine = new Machine();
   machine.node('n1');

@@ -174,6 +174,23 @@ test('a retry that is refused is placed again, even when its run may start no mo
   checkState(machine);
 });
 
+test('a retry that is refused again and again gives up when its own time is over', () => {
+  const { machine, run, target, wait, assign } = setup({ retries: 1 });
+  machine.finish(`${run}-0-1`, 'failed');
+  const untilMs = wait(0)?.untilMs as number;
+
+  let attempt = 2;
+  for (; wait(0) !== undefined && attempt < 200; attempt += 1) {
+    machine.nowMs += 10 * SECOND_MS;
+    assign(0, [target]);
+    machine.finish(`${run}-0-${attempt}`, 'refused');
+  }
+
+  assert.equal(machine.run(run)?.state, 'failed');
+  assert.ok(machine.nowMs >= untilMs && machine.nowMs < untilMs + 20 * SECOND_MS);
+  checkState(machine);
+});
+
 test('a run without a place waits until it is assigned', () => {
   const { machine, uid, run, wait, assign } = setup({}, 0);
   assert.equal(machine.run(run)?.state, 'pending');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Roster } from '../../src/scheduler/roster.ts';
 import { keys, type NodeRow } from '../../src/scheduler/rows.ts';
-import { Machine } from './machine.ts';
+import { Machine, makeJob } from './machine.ts';
 
 function rowsOf(...names: readonly string[]): NodeRow[] {
   const machine = new Machine();
@@ -42,4 +42,21 @@ test('what happened to a node while the sweep was reading counts more than what 
       ['n3', 99],
     ],
   );
+});
+
+test('a job finds a node by what it is, as its members show it', () => {
+  const roster = new Roster();
+  const [server, agent] = rowsOf('n1', 'n2') as [NodeRow, NodeRow];
+  for (const row of [
+    { ...server, isServer: true },
+    { ...agent, isServer: false },
+  ]) {
+    roster.register({ ...row, isOpen: true });
+    roster.setLive(row.node, true);
+  }
+  const job = makeJob({ tags: { server: 'false', version: agent.version } });
+
+  const placed = roster.place(job, 'all', () => 0);
+
+  assert.deepEqual(placed, { type: 'placed', targets: [{ node: agent.node, session: agent.session }] });
 });

@@ -16,13 +16,18 @@ import {
   type SchedulerMessage,
 } from '../../src/scheduler/scheduler-actor.ts';
 import { DEFAULT_SETTINGS, type Settings } from '../../src/scheduler/settings.ts';
-import { createStateActor, type StateMessage, type StoredAnswer } from '../../src/scheduler/state-actor.ts';
+import {
+  createStateActor,
+  type EventsMessage,
+  type Progress,
+  type StateMessage,
+  type StoredAnswer,
+} from '../../src/scheduler/state-actor.ts';
 import {
   createSubmissionActor,
   type ForwardMessage,
   type SubmissionMessage,
   type SubmitAnswer,
-  type WaitAnswer,
 } from '../../src/scheduler/submission-actor.ts';
 import { Machine, makeSubmission, schedules } from './machine.ts';
 
@@ -50,7 +55,7 @@ class StubRaft implements Actor<RaftRequest, RaftAnswer> {
     else reply({ type: 'accepted', index, term: server.term });
     const entry: Entry = { index, term: server.term, kind: 'command', data: message.data };
     if (server.isHolding) server.held.push(entry);
-    else server.state.send({ type: 'committed', entries: [entry] });
+    else server.state.send({ type: 'committed', entries: [entry], commitIndex: entry.index });
   }
 }
 
@@ -62,7 +67,9 @@ export class Server {
   readonly state: ActorRef<StateMessage, StoredAnswer>;
   readonly scheduler: ActorRef<SchedulerMessage, CompleteAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
-  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer | WaitAnswer>;
+  readonly submission: ActorRef<SubmissionMessage, SubmitAnswer>;
+  /** What the backend heard. */
+  readonly progress: Progress[] = [];
   /** What the actors said, in order. */
   readonly proposed: Command[] = [];
   readonly proposedBytes: number[] = [];
@@ -106,6 +113,11 @@ export class Server {
       supervision,
       create: () => new StubRaft(this),
     });
+    const backend = this.system.spawn<EventsMessage | Progress>({
+      name: 'backend',
+      supervision,
+      create: () => ({ receive: (message) => message.type === 'progress' && this.progress.push(message) }),
+    });
     this.state = this.system.spawn<StateMessage, StoredAnswer>({
       name: 'state',
       supervision,
@@ -114,7 +126,7 @@ export class Server {
         storageName: () => this.storageName,
         raft: () => raft,
         leaders: () => [this.scheduler, this.dispatcher],
-        backend: () => null,
+        backend: () => backend,
         answering: () => [this.submission],
         keepEvent: (event) => this.keepEvent(event),
         onApplied: (_, events) => {
@@ -147,7 +159,7 @@ export class Server {
         marginMs: 2_000,
       }),
     });
-    this.submission = this.system.spawn<SubmissionMessage, SubmitAnswer | WaitAnswer>({
+    this.submission = this.system.spawn<SubmissionMessage, SubmitAnswer>({
       name: 'submission',
       supervision,
       create: createSubmissionActor({
@@ -179,7 +191,8 @@ export class Server {
   release(): void {
     this.isHolding = false;
     const entries = this.held.splice(0);
-    if (entries.length > 0) this.state.send({ type: 'committed', entries });
+    const commitIndex = entries.at(-1)?.index;
+    if (commitIndex !== undefined) this.state.send({ type: 'committed', entries, commitIndex });
     this.settle();
   }
 
@@ -271,18 +284,11 @@ export class Server {
     requestId = this.machine.nextRequest(),
     changes: Partial<Submission> = {},
     waitMs?: number,
-  ): (SubmitAnswer | WaitAnswer)[] {
-    const answers: (SubmitAnswer | WaitAnswer)[] = [];
+  ): SubmitAnswer[] {
+    const answers: SubmitAnswer[] = [];
     const submission = makeSubmission(intent, requestId, changes);
     const waiting = waitMs === undefined ? {} : { waitMs };
     this.submission.ask({ type: 'submit', submission, ...waiting }, 60_000, taking(answers));
-    this.settle();
-    return answers;
-  }
-
-  waitRun(run: string): (SubmitAnswer | WaitAnswer)[] {
-    const answers: (SubmitAnswer | WaitAnswer)[] = [];
-    this.submission.ask({ type: 'wait-run', run, timeoutMs: 60_000 }, 60_000, taking(answers));
     this.settle();
     return answers;
   }

@@ -5,6 +5,7 @@ import type { SnapshotMeta, SnapshotPort, SnapshotReader, SnapshotWriter } from 
 import type { StateRow } from '../../src/scheduler/rows.ts';
 import { createSnapshotPort, openStateStorage, stateMeta } from '../../src/scheduler/snapshot.ts';
 import { State } from '../../src/scheduler/state.ts';
+import type { Disk } from '../../src/store/disk.ts';
 import { MemoryDrive } from '../../src/store/memory-disk.ts';
 
 /** A server's disk with a state of so many rows, applied up to an index. */
@@ -12,12 +13,14 @@ class Site {
   readonly clock = new VirtualClock();
   readonly drive = new MemoryDrive({ label: 'drive', clock: this.clock });
   readonly replaced: string[] = [];
+  disk: Disk | undefined;
 
   async start(): Promise<{ readonly state: State; readonly port: SnapshotPort; readonly name: string }> {
     const disk = this.drive.open();
+    this.disk = disk;
     const { name, storage } = await openStateStorage(disk);
     const state = new State(storage);
-    const port = createSnapshotPort({ disk, state, onReplaced: (now) => this.replaced.push(now) });
+    const port = createSnapshotPort({ disk, state, name, onReplaced: (now) => this.replaced.push(now) });
     return { state, port, name };
   }
 
@@ -43,6 +46,18 @@ class Site {
     }
     if (outcome.error !== null) throw outcome.error;
     return outcome.value;
+  }
+
+  /** Lets what nobody waits for come to its end. */
+  async settle(): Promise<void> {
+    for (let turn = 0; turn < 100; turn += 1) {
+      this.clock.advance(0);
+      await Promise.resolve();
+    }
+  }
+
+  async storages(): Promise<readonly string[]> {
+    return await this.call((done) => void (this.disk as Disk).storageNames().then((names) => done(null, names)));
   }
 
   async chunks(port: SnapshotPort): Promise<{ readonly meta: SnapshotMeta; readonly chunks: Uint8Array[] }> {
@@ -86,11 +101,31 @@ test('a state that is sent in chunks and installed is the same state, also after
   assert.equal(receiver.state.rowHash(), sender.state.rowHash());
   assert.deepEqual(receiver.state.meta, sender.state.meta);
   assert.equal(receiver.state.get('finished/20/1'), undefined);
-  assert.deepEqual(to.replaced, ['state-70-3']);
+  assert.deepEqual(to.replaced, ['state-70-3-1']);
   to.drive.crash(() => 0, 'any-subset');
   const restarted = await to.start();
-  assert.equal(restarted.name, 'state-70-3');
+  assert.equal(restarted.name, 'state-70-3-1');
   assert.equal(restarted.state.rowHash(), sender.state.rowHash());
+});
+
+test('what an attempt or an install has left on disk goes before the next state is received', async () => {
+  const [from, to] = [new Site(), new Site()];
+  const { port } = await from.filled(500, 70);
+  const { meta, chunks } = await from.chunks(port);
+  const receiver = await to.filled(10, 20);
+
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    await assert.rejects(to.install(receiver.port, meta, chunks.slice(1)));
+    await to.settle();
+  }
+  assert.deepEqual(await to.storages(), ['state', 'state-70-3-3']);
+  await to.install(receiver.port, meta, chunks);
+  await to.settle();
+  assert.deepEqual(await to.storages(), ['state', 'state-70-3-4']);
+  const later = { index: 80, term: 3 };
+  await assert.rejects(to.install(receiver.port, later, chunks));
+
+  assert.deepEqual(await to.storages(), ['state-70-3-4', 'state-80-3-5']);
 });
 
 test('a snapshot is of the moment it was opened, whatever is applied since', async () => {

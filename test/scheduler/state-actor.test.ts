@@ -29,7 +29,7 @@ test('what is committed is applied in slices of a few milliseconds, however slow
   const server = new Server();
   server.onApplied = () => server.machine.clock.advance(3);
 
-  server.state.send({ type: 'committed', entries: entries(12) });
+  server.state.send({ type: 'committed', entries: entries(12), commitIndex: 12 });
   server.settle();
 
   assert.deepEqual(server.appliedIndexes, [2, 4, 6, 8, 10, 12]);
@@ -38,7 +38,7 @@ test('what is committed is applied in slices of a few milliseconds, however slow
 test('a server leads only after it has applied everything before', () => {
   const server = new Server();
   server.onApplied = () => server.machine.clock.advance(3);
-  server.state.send({ type: 'committed', entries: entries(40) });
+  server.state.send({ type: 'committed', entries: entries(40), commitIndex: 40 });
   server.state.send({ type: 'role', role: 'leader', term: 1, leader: 's1', isReady: true });
   server.settle();
 
@@ -49,11 +49,11 @@ test('a server leads only after it has applied everything before', () => {
 
 test('an entry that was applied before is passed over', () => {
   const server = new Server();
-  server.state.send({ type: 'committed', entries: entries(5) });
+  server.state.send({ type: 'committed', entries: entries(5), commitIndex: 5 });
   server.settle();
   const before = server.machine.state.rowHash();
 
-  server.state.send({ type: 'committed', entries: entries(6) });
+  server.state.send({ type: 'committed', entries: entries(6), commitIndex: 6 });
   server.settle();
 
   assert.equal(server.machine.state.meta.appliedIndex, 6);
@@ -72,10 +72,25 @@ test('one flush at a time follows what is applied, and tells raft how far it is'
   assert.equal(server.machine.state.unflushed, 0);
 });
 
+test('a server that is behind says how far the others are', () => {
+  const server = new Server();
+  server.onApplied = () => server.machine.clock.advance(3);
+
+  server.state.send({ type: 'committed', entries: entries(12), commitIndex: 500 });
+  server.settle();
+  server.advance(100);
+
+  const last = server.progress.at(-1);
+  assert.deepEqual([last?.appliedIndex, last?.commitIndex], [12, 500]);
+  server.state.send({ type: 'installed', index: 600, term: 1 });
+  server.settle();
+  assert.equal(server.progress.at(-1)?.commitIndex, 600);
+});
+
 test('a state that cannot be written ends the process', () => {
   const server = new Server();
   server.machine.database.fail('no space left');
-  server.state.send({ type: 'committed', entries: entries(1) });
+  server.state.send({ type: 'committed', entries: entries(1), commitIndex: 1 });
 
   assert.throws(() => server.advance(0), /the state could not be written/);
 });

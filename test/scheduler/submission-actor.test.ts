@@ -4,6 +4,7 @@ import { encodeCommand } from '../../src/scheduler/command.ts';
 import { makeJob, SECOND_MS } from './machine.ts';
 import { Server } from './server.ts';
 
+const RUN = { type: 'run-job', name: 'job' } as const;
 const PUT = { type: 'put-job', job: makeJob(), runOnCreate: false } as const;
 
 function leader(): Server {
@@ -60,6 +61,19 @@ test('a call that may have been appended when leadership was lost is of unknown 
 
   server.role({ role: 'follower', leader: null });
   server.advance(10_100);
+
+  assert.equal(codeOf(answers), 'outcome-unknown');
+});
+
+test('a call that the scheduler has and has not answered is never said to be not carried out', () => {
+  const server = leader();
+  server.isHolding = true;
+  server.isMute = true;
+  const answers = server.submit(PUT);
+
+  server.advance(6_000, ['n1']);
+  assert.equal(answers.length, 0);
+  server.advance(4_100, ['n1']);
 
   assert.equal(codeOf(answers), 'outcome-unknown');
 });
@@ -168,19 +182,19 @@ test('a leader answers for another server, which hears it by its own apply', () 
 test('who waits for a run hears of its end with all executions', () => {
   const server = leader();
   server.submit(PUT);
-  const [started] = server.submit({ type: 'run-job', name: 'job' });
+  const [started] = server.submit(RUN, 'run');
   assert.ok(started?.type === 'done' && started.result.type === 'run');
   const run = started.result.run.id;
-  const waiting = server.waitRun(run);
+  const waiting = server.submit(RUN, 'run', {}, 50_000);
   assert.deepEqual(waiting, []);
 
   server.machine.nowMs = server.machine.clock.now();
   server.from({ type: 'finish', node: 'n1', boot: 1, finishes: [succeeded(`${run}-0-1`)] });
   server.advance(1, ['n1']);
 
-  for (const answers of [waiting, server.waitRun(run)]) {
+  for (const answers of [waiting, server.submit(RUN, 'run', {}, 50_000)]) {
     const [answer] = answers;
-    assert.ok(answer?.type === 'waited');
+    assert.ok(answer?.type === 'done');
     assert.deepEqual(
       answer.finished?.executions.map(({ id, state }) => [id, state]),
       [[`${run}-0-1`, 'succeeded']],
@@ -192,17 +206,17 @@ test('who waits for a run of an ephemeral job hears of its end; of a deleted one
   for (const kind of ['ephemeral', 'deleted'] as const) {
     const server = leader();
     server.submit({ ...PUT, job: makeJob({ ephemeral: kind === 'ephemeral' }) });
-    const [started] = server.submit({ type: 'run-job', name: 'job' });
+    const [started] = server.submit(RUN, 'run');
     assert.ok(started?.type === 'done' && started.result.type === 'run');
     const run = started.result.run.id;
-    const answers = server.waitRun(run);
+    const answers = server.submit(RUN, 'run', {}, 50_000);
 
     if (kind === 'deleted') server.submit({ type: 'delete-job', name: 'job' });
     else server.from({ type: 'finish', node: 'n1', boot: 1, finishes: [succeeded(`${run}-0-1`)] });
     server.advance(1, ['n1']);
 
     const [answer] = answers;
-    assert.ok(answer?.type === 'waited');
+    assert.ok(answer?.type === 'done');
     assert.equal(answer.finished?.run.state, kind === 'ephemeral' ? 'succeeded' : undefined);
   }
 });
@@ -212,7 +226,7 @@ for (const changes of [{ ephemeral: true }, { keepRuns: 1 }]) {
     const server = leader();
     const [put] = server.submit({ ...PUT, job: makeJob(changes) });
     assert.ok(put?.type === 'done' && put.result.type === 'job');
-    const answers = server.submit({ type: 'run-job', name: 'job' }, undefined, {}, 50_000);
+    const answers = server.submit(RUN, undefined, {}, 50_000);
     assert.equal(answers.length, 0);
     const [run] = server.machine.openRuns(put.result.job.uid);
     const execution = `${run?.id}-0-1`;
@@ -230,7 +244,7 @@ for (const changes of [{ ephemeral: true }, { keepRuns: 1 }]) {
 test('who runs and waits in one call is answered without an end when the wait is over first', () => {
   const server = leader();
   server.submit(PUT);
-  const answers = server.submit({ type: 'run-job', name: 'job' }, undefined, {}, 1_000);
+  const answers = server.submit(RUN, undefined, {}, 1_000);
 
   server.advance(900, ['n1']);
   assert.equal(answers.length, 0);
@@ -244,10 +258,10 @@ test('who runs and waits in one call is answered without an end when the wait is
 test('who waits for a run hears of its end though a snapshot brought it', () => {
   const server = leader();
   server.submit(PUT);
-  const [started] = server.submit({ type: 'run-job', name: 'job' });
+  const [started] = server.submit(RUN, 'run');
   assert.ok(started?.type === 'done' && started.result.type === 'run');
   const run = started.result.run.id;
-  const answers = server.waitRun(run);
+  const answers = server.submit(RUN, 'run', {}, 50_000);
   const { machine } = server;
 
   machine.nowMs = machine.clock.now();
@@ -257,7 +271,7 @@ test('who waits for a run hears of its end though a snapshot brought it', () => 
   server.advance(6 * SECOND_MS);
 
   const [answer] = answers;
-  assert.equal(answer?.type === 'waited' && answer.finished?.run.state, 'succeeded');
+  assert.equal(answer?.type === 'done' && answer.finished?.run.state, 'succeeded');
 });
 
 test("another server's call with the same request id and another body answers nobody here", () => {
@@ -271,6 +285,7 @@ test("another server's call with the same request id and another body answers no
   server.state.send({
     type: 'committed',
     entries: [{ index: 1, term: 1, kind: 'command', data: encodeCommand(theirs.command) }],
+    commitIndex: 1,
   });
   server.settle();
   assert.deepEqual(answers, []);

@@ -58,6 +58,16 @@ test('waits are ready in the order in which they came, retries when their delay 
   assert.deepEqual(runs(waiting.ready(50)), ['c', 'b', 'a']);
 });
 
+test('what waits that are over have left behind is bounded', () => {
+  const waiting = new Waiting();
+  for (let number = 0; number < 5_000; number += 1) {
+    waiting.add(wait({ run: `${number}`, untilMs: number }));
+    waiting.remove(`${number}`, null);
+  }
+
+  assert.ok((waiting.nextMs() ?? 5_000) >= 4_000);
+});
+
 test('a later wait of the same target starts and ends at its own time', () => {
   const waiting = new Waiting();
   waiting.add(wait({ run: 'a', ordinal: 0, fromMs: 10, untilMs: 20, attempt: 2 }));

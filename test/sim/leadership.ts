@@ -1,6 +1,6 @@
 /** What a cluster that is well does about its leader: it ignores wrong hints, and obeys an order to hand over. */
 
-import type { SubmitAnswer, WaitAnswer } from '../../src/scheduler/submission-actor.ts';
+import type { SubmitAnswer } from '../../src/scheduler/submission-actor.ts';
 import type { Operator } from './operator.ts';
 import { check } from './violation.ts';
 import { PLAIN_JOB, type Workload } from './workload.ts';
@@ -30,7 +30,7 @@ export async function heedNoWrongHint(world: World): Promise<void> {
 export async function handOver(world: World, workload: Workload, operator: Operator): Promise<void> {
   const { elections } = world.invariants;
   const before = world.steadyLeader;
-  let written: SubmitAnswer | WaitAnswer | null | undefined;
+  let written: SubmitAnswer | null | undefined;
   const job = { ...PLAIN_JOB, name: 'handed-over' };
   workload.submit(before, workload.make({ type: 'put-job', job, runOnCreate: false }), (answer) => {
     written = answer;

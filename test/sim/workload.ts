@@ -8,7 +8,7 @@ import { type Random, randomInteger } from '../../src/base/random.ts';
 import type { Job } from '../../src/jobs/job.ts';
 import type { Intent, Result, Submission } from '../../src/scheduler/intent.ts';
 import { requestKey } from '../../src/scheduler/requests.ts';
-import type { SubmitAnswer, WaitAnswer } from '../../src/scheduler/submission-actor.ts';
+import type { SubmitAnswer } from '../../src/scheduler/submission-actor.ts';
 import { chance, pick, SOURCES, sourceFor } from './draw.ts';
 import type { SimNode } from './sim-node.ts';
 import { check } from './violation.ts';
@@ -55,11 +55,7 @@ export class Workload {
   }
 
   /** Hands a call to a server; `done` hears the answer, unless the server dies before. */
-  submit(
-    server: SimNode,
-    submission: Submission,
-    done: (answer: SubmitAnswer | WaitAnswer | null) => void = () => {},
-  ): void {
+  submit(server: SimNode, submission: Submission, done: (answer: SubmitAnswer | null) => void = () => {}): void {
     const consensus = server.running?.consensus;
     if (consensus == null) return;
     const { intent, requestId } = submission;
@@ -98,7 +94,7 @@ export class Workload {
     if (chance(this.#random, 0.1)) this.submit(pick(this.#random, servers), submission);
   }
 
-  #answered(server: SimNode, submission: Submission, answer: SubmitAnswer | WaitAnswer | null): void {
+  #answered(server: SimNode, submission: Submission, answer: SubmitAnswer | null): void {
     const { requestId, intent } = submission;
     const what =
       answer === null

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Envelope, encodeEnvelope, NOBODY } from '../../src/cluster/envelope.ts';
 import type { Hall } from '../../src/cluster/hall.ts';
-import { A, B, C, KEY, type Life, type TransportSubject } from './transport.ts';
+import { A, B, C, KEY } from './strange-frames.ts';
+import type { Life, TransportSubject } from './transport.ts';
 
 /** A network with a hall, which nodes enter and leave. */
 export interface HallSubject extends Omit<TransportSubject, 'open'> {
@@ -56,6 +57,19 @@ export function hallSuite(name: string, create: () => Promise<HallSubject>): voi
       assert.deepEqual(world.heard.sort(), ['b6>a six', 'b6>b six', 'b7>a seven', 'b7>b seven']);
     });
 
+    check('words are not counted: a copy of a directory counts as its original does, and is heard', async (world) => {
+      const [hall] = await world.enter({ nodeId: A, boot: 3 });
+      hall.say(say('the original'));
+      await world.settle();
+
+      for (const count of [0, 0, 1, 1]) {
+        await world.subject.inject('alive', NOBODY, seal({ from: A, fromBoot: 3, count, body: say('the copy') }));
+      }
+      await world.settle();
+
+      assert.deepEqual(world.heard, ['a3>a the original', ...Array.from({ length: 4 }, () => 'a3>a the copy')]);
+    });
+
     check('a hall has one listener', async (world) => {
       const [hall] = await world.enter({ nodeId: A, boot: 1 });
 
@@ -96,7 +110,7 @@ export function hallSuite(name: string, create: () => Promise<HallSubject>): voi
     const STRANGE: readonly { readonly title: string; readonly reason: string; readonly frame: () => Uint8Array }[] = [
       { title: 'nothing', reason: 'short', frame: () => new Uint8Array(0) },
       { title: 'text', reason: 'version', frame: () => say('hello') },
-      { title: 'a word that was cut', reason: 'crc', frame: () => seal({}).subarray(0, 83) },
+      { title: 'a word that was cut', reason: 'crc', frame: () => seal({}).subarray(0, 90) },
       { title: 'another key', reason: 'mac', frame: () => seal({}, say('another key')) },
       { title: 'no key', reason: 'mac', frame: () => seal({}, new Uint8Array(0)) },
       { title: 'a frame within a cluster', reason: 'cluster', frame: () => seal({ cluster: '1'.repeat(32) }) },
@@ -154,12 +168,14 @@ class World {
 function seal(envelope: Partial<Envelope>, key: Uint8Array = KEY): Uint8Array {
   const fields: Envelope = {
     channel: 'alive',
+    thread: 'main',
     group: 0,
     cluster: NOBODY,
     from: B,
     fromBoot: 1,
     to: NOBODY,
     toBoot: 0,
+    count: 0,
     body: say('a word'),
   };
   return encodeEnvelope({ ...fields, ...envelope }, key);

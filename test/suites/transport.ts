@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { crc32Of } from '../../src/base/hash.ts';
-import { type Envelope, encodeEnvelope, NOBODY } from '../../src/cluster/envelope.ts';
+import { NOBODY } from '../../src/cluster/envelope.ts';
 import type { Channel, Transport } from '../../src/cluster/transport.ts';
+import { A, B, C, STRANGE, say, seal } from './strange-frames.ts';
 
 /** One life of a node, on a network whose nodes have `CLUSTER` and `KEY` unless they say otherwise. */
 export interface Life {
@@ -30,10 +30,6 @@ export interface TransportSubject {
   refused(): Readonly<Record<string, number>>;
   dispose(): Promise<void>;
 }
-
-export const CLUSTER = '1'.repeat(32);
-export const KEY = new TextEncoder().encode('the key of cluster 1');
-export const [A, B, C] = ['a', 'b', 'c'].map((letter) => letter.repeat(32)) as [string, string, string];
 
 /** What every twin of the transport port must do. */
 export function transportSuite(name: string, create: () => Promise<TransportSubject>): void {
@@ -139,15 +135,89 @@ export function transportSuite(name: string, create: () => Promise<TransportSubj
       assert.deepEqual(world.heard, ['a1>b bulk after']);
     });
 
-    check('what the network doubles arrives twice, and nothing else', async (world) => {
+    check('what the network doubles, or somebody sends again, arrives once and is counted', async (world) => {
       await world.live({ nodeId: B, boot: 1 });
-      const frame = seal({ body: say('again') });
+      const frame = seal({ channel: 'forward', body: say('once') });
 
-      await world.subject.inject('raft', B, frame);
-      await world.subject.inject('raft', B, frame);
+      await world.subject.inject('forward', B, frame);
+      await world.subject.inject('forward', B, seal({ channel: 'forward', count: 2, body: say('next') }));
+      await world.subject.inject('forward', B, frame);
       await world.settle();
 
-      assert.deepEqual(world.heard, ['a1>b raft again', 'a1>b raft again']);
+      assert.deepEqual(world.heard, ['a1>b forward once', 'a1>b forward next']);
+      assert.deepEqual(world.subject.refused(), { replay: 1 });
+    });
+
+    check('what its sender says again arrives again', async (world) => {
+      const [left] = await world.live({ nodeId: A, boot: 1 }, { nodeId: B, boot: 1 });
+
+      for (let count = 0; count < 2; count += 1) left.send(B, 'forward', say('same'));
+      await world.settle();
+
+      assert.deepEqual(world.heard, ['a1>b forward same', 'a1>b forward same']);
+      assert.deepEqual(world.subject.refused(), {});
+    });
+
+    check('the beacon, too, is heard once by each', async (world) => {
+      await world.live({ nodeId: B, boot: 1 }, { nodeId: C, boot: 1, isServer: false });
+      const frame = seal({ channel: 'leader', to: NOBODY, body: say('here') });
+
+      for (let count = 0; count < 2; count += 1) await world.subject.inject('leader', NOBODY, frame);
+      await world.settle();
+
+      assert.deepEqual(world.heard.sort(), ['a1>b leader here', 'a1>c leader here']);
+      assert.deepEqual(world.subject.refused(), { replay: 2 });
+    });
+
+    check('frames that overtake one another all arrive, each once', async (world) => {
+      await world.live({ nodeId: B, boot: 1 });
+      // 7 and 500 have no common divisor, so this is every count from 1 to 500, far from its place.
+      const counts = Array.from({ length: 500 }, (_, place) => 1 + ((place * 7) % 500));
+
+      for (const count of counts) await world.subject.inject('raft', B, seal({ count, body: say(String(count)) }));
+      for (const count of counts) await world.subject.inject('raft', B, seal({ count, body: say(String(count)) }));
+      await world.settle();
+
+      assert.deepEqual(
+        world.heard,
+        counts.map((count) => `a1>b raft ${count}`),
+      );
+      assert.deepEqual(world.subject.refused(), { replay: 500 });
+    });
+
+    check(
+      'a frame that thousands on its channel have overtaken is refused; other channels have their own',
+      async (world) => {
+        await world.live({ nodeId: B, boot: 1 });
+        await world.subject.inject('raft', B, seal({ count: 5_000, body: say('new') }));
+
+        await world.subject.inject('raft', B, seal({ count: 900, body: say('too old') }));
+        await world.subject.inject('raft', B, seal({ count: 1_000, body: say('old') }));
+        await world.subject.inject('bulk', B, seal({ count: 1, channel: 'bulk', body: say('slow') }));
+        await world.subject.inject('raft', B, seal({ count: 1, thread: 'main', body: say('other thread') }));
+        await world.settle();
+
+        assert.deepEqual(world.heard.sort(), [
+          'a1>b bulk slow',
+          'a1>b raft new',
+          'a1>b raft old',
+          'a1>b raft other thread',
+        ]);
+        assert.deepEqual(world.subject.refused(), { replay: 1 });
+      },
+    );
+
+    check('what is refused for another reason uses up no count', async (world) => {
+      await world.live({ nodeId: B, boot: 1 });
+      await world.subject.inject('raft', B, seal({ count: 1_000_000 }, say('another key')));
+      await world.subject.inject('exec', B, seal({ count: 1_000_000 }));
+      await world.subject.inject('raft', B, seal({ count: 1_000_000, group: 1 }));
+
+      await world.subject.inject('raft', B, seal({ count: 1, body: say('first') }));
+      await world.settle();
+
+      assert.deepEqual(world.heard, ['a1>b raft first']);
+      assert.deepEqual(world.subject.refused(), { mac: 1, channel: 1, addressee: 1 });
     });
 
     check('frames before somebody listens are lost, those after are heard', async (world) => {
@@ -208,7 +278,11 @@ export function transportSuite(name: string, create: () => Promise<TransportSubj
       await world.settle();
 
       await world.subject.inject('raft', A, seal({ from: B, fromBoot: 6, to: A, body: say('six') }));
-      await world.subject.inject('raft', A, seal({ from: B, fromBoot: 7, to: A, body: say('seven again') }));
+      await world.subject.inject(
+        'raft',
+        A,
+        seal({ from: B, fromBoot: 7, to: A, thread: 'main', count: 2, body: say('seven again') }),
+      );
       await world.settle();
 
       assert.deepEqual(world.heard, ['b7>a raft seven', 'b7>a raft seven again']);
@@ -334,29 +408,6 @@ export function transportSuite(name: string, create: () => Promise<TransportSubj
   });
 }
 
-const STRANGE: readonly {
-  readonly title: string;
-  readonly reason: string;
-  readonly frame: () => Uint8Array;
-  readonly channel?: Channel;
-}[] = [
-  { title: 'nothing', reason: 'short', frame: () => new Uint8Array(0) },
-  { title: 'a frame cut in its header', reason: 'short', frame: () => seal({}).subarray(0, 40) },
-  { title: 'a frame cut in its body', reason: 'crc', frame: () => seal({ body: say('cut') }).subarray(0, 82) },
-  { title: 'a flipped bit', reason: 'crc', frame: () => damaged(70) },
-  { title: 'a later version', reason: 'version', frame: () => damaged(0) },
-  { title: 'text', reason: 'version', frame: () => say('{"hello": "world"}') },
-  { title: 'another cluster', reason: 'cluster', frame: () => seal({ cluster: '2'.repeat(32) }) },
-  { title: 'no cluster', reason: 'cluster', frame: () => seal({ cluster: NOBODY }) },
-  { title: 'another key', reason: 'mac', frame: () => seal({}, say('another key')) },
-  { title: 'no key', reason: 'mac', frame: () => seal({}, new Uint8Array(0)) },
-  { title: 'a forged body under a right CRC', reason: 'mac', frame: () => withCrc(damaged(62)) },
-  { title: 'a good frame of another channel', reason: 'channel', frame: () => seal({}), channel: 'exec' },
-  { title: 'a frame for another node', reason: 'addressee', frame: () => seal({ to: C }) },
-  { title: 'a frame of another Raft group', reason: 'addressee', frame: () => seal({ group: 1 }) },
-  { title: 'a frame for a later life', reason: 'boot', frame: () => seal({ toBoot: 9 }) },
-];
-
 /** Nodes on the subject's network, and what they hear. */
 class World {
   readonly subject: TransportSubject;
@@ -395,36 +446,6 @@ class World {
   settle(): Promise<void> {
     return this.subject.settle();
   }
-}
-
-/** From A in boot 1 to B in any. */
-export function seal(envelope: Partial<Envelope>, key: Uint8Array = KEY): Uint8Array {
-  const fields: Envelope = {
-    channel: 'raft',
-    group: 0,
-    cluster: CLUSTER,
-    from: A,
-    fromBoot: 1,
-    to: B,
-    toBoot: 0,
-    body: say('a body'),
-  };
-  return encodeEnvelope({ ...fields, ...envelope }, key);
-}
-
-function damaged(at: number): Buffer {
-  const frame = Buffer.from(seal({}));
-  frame[at] = (frame[at] ?? 0) ^ 2;
-  return frame;
-}
-
-function withCrc(frame: Buffer): Buffer {
-  frame.writeUInt32BE(crc32Of(frame.subarray(0, -4)), frame.length - 4);
-  return frame;
-}
-
-function say(words: string): Uint8Array {
-  return new TextEncoder().encode(words);
 }
 
 function text(body: Uint8Array): string {
