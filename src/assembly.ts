@@ -227,6 +227,8 @@ export interface WorkOptions {
   readonly address: string;
   readonly executors: ReadonlyMap<string, Executor>;
   readonly transport: Transport | null;
+  /** Whether a job was deleted, as far as this server knows. */
+  readonly isJobGone: (uid: string) => boolean;
   /** Of this node, on a server. */
   readonly dispatcher: () => ActorRef<DispatcherMessage> | null;
 }
@@ -253,6 +255,7 @@ export async function startWork(options: WorkOptions): Promise<Work> {
           create: createOutputActor({
             server: self.node,
             storage: outputStorage,
+            isGone: options.isJobGone,
             others: () => self.voters.filter((voter) => voter !== self.node),
             toServer: (server, message) => transport?.send(server, 'exec', encodeFrame(message)),
             toNode: (node, message) => {

@@ -30,10 +30,11 @@ import { type Identity, joinCluster, openIdentity } from './cluster/identity.ts'
 import type { Transport } from './cluster/transport.ts';
 import type { Executor } from './executors/executor.ts';
 import { readOutput } from './executors/output-store.ts';
+import { parseUid } from './jobs/ids.ts';
 import type { Zones } from './jobs/zone.ts';
 import { bootstrapLog } from './raft/log-store.ts';
 import { Schedules } from './scheduler/chain.ts';
-import { keys, type NodeRow } from './scheduler/rows.ts';
+import { type JobRow, keys, type MetaRow, type NodeRow } from './scheduler/rows.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
 import type { State } from './scheduler/state.ts';
 import type { Progress } from './scheduler/state-actor.ts';
@@ -137,7 +138,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   let consensus: PlacedConsensus | null = null;
   let progress: Progress | null = null;
   let isDraining = false;
-  const parts: { work?: Work } = {};
+  const parts: { work?: Work; reader?: DiskReader } = {};
   const backendActor = config.isServer
     ? system.spawn<BackendMessage>({
         name: 'backend',
@@ -168,6 +169,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       address: config.address,
       executors,
       transport,
+      isJobGone: (uid) => parts.reader !== undefined && isJobGone(parts.reader, uid),
       dispatcher: () => consensus?.dispatcher ?? null,
     });
   } catch (error) {
@@ -183,6 +185,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     const placed = placing === undefined ? await startConsensusHere(platform, here) : await placing;
     consensus = placed;
     const reader = new DiskReader(placed.reader);
+    parts.reader = reader;
     backend = new ServerBackend({
       cluster: config.cluster,
       reader,
@@ -280,6 +283,13 @@ function sessionCheck(reader: DiskReader, { node, boot }: Self, slots: number): 
   const row = reader.get<NodeRow>(keys.node(node));
   const isOk = row?.isOpen === true && row.boot === boot;
   return { name, isOk, detail: isOk ? '' : 'the leader has not opened the session of this start yet' };
+}
+
+/** A uid carries the index of the entry that made it, so one that is still to come is told from one that was. */
+function isJobGone(reader: DiskReader, uid: string): boolean {
+  const { appliedIndex } = reader.get<MetaRow>(keys.meta) ?? { appliedIndex: 0 };
+  const index = parseUid(uid)?.index ?? Number.POSITIVE_INFINITY;
+  return index <= appliedIndex && reader.get<JobRow>(keys.job(uid)) === undefined;
 }
 
 const OUTBOX_LOOK_MS = 20;

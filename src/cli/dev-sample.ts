@@ -10,7 +10,8 @@ export async function putSampleJob(url: string, token: string | null): Promise<v
     body: JSON.stringify({
       name: SAMPLE_JOB,
       displayname: 'Says hello every second',
-      schedule: '@every 1s',
+      // The next full second, where an interval would count a whole one from here.
+      schedule: '* * * * * *',
       command: 'echo "hello from $CARILLON_JOB, due at $CARILLON_SCHEDULED_AT"',
       targets: 1,
     }),

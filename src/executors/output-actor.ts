@@ -26,6 +26,7 @@ import {
   readOutput,
   uidOfExecution,
 } from './output-store.ts';
+import { OutputSweep } from './output-sweep.ts';
 import type { BetweenOutputs, OutputChunk, OutputStored } from './protocol.ts';
 
 export type OutputMessage =
@@ -36,6 +37,8 @@ export type OutputMessage =
   | (OutputQuestion & { readonly type: 'find' })
   | { readonly type: 'from-server'; readonly server: string; readonly message: BetweenOutputs }
   // To itself.
+  | { readonly type: 'sweep' }
+  | { readonly type: 'swept'; readonly error: Error | null; readonly gone: readonly string[] }
   | { readonly type: 'stored'; readonly error: Error | null }
   | { readonly type: 'oldest'; readonly error: Error | null; readonly rows: readonly Row[] }
   | { readonly type: 'trimmed'; readonly error: Error | null }
@@ -58,6 +61,8 @@ export interface OutputActorOptions {
   readonly others: () => readonly string[];
   /** To the output actor of another server; may get lost. */
   readonly toServer: (server: string, message: BetweenOutputs) => void;
+  /** Whether a job was deleted, by the state on this server's disk. False for one that it has not heard of yet. */
+  readonly isGone: (uid: string) => boolean;
   /** Default 10 MB. */
   readonly jobBytesMax?: number;
 }
@@ -66,6 +71,8 @@ const ASSEMBLY_BYTES_MAX = 64 * 1024 * 1024;
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 const TRIM_ROWS = 256;
+/** Tails of jobs that are gone are looked for so often. */
+const SWEEP_MS = 60_000;
 /** Waits for tails end by this beat. */
 const BEAT_MS = 50;
 
@@ -95,15 +102,18 @@ class OutputActor implements Actor<OutputMessage, OutputAnswer> {
   #trimming: string | null = null;
   #isBusy = false;
   readonly #search: OutputSearch;
+  readonly #gone: OutputSweep;
   #isBeating = false;
 
   constructor(options: OutputActorOptions, context: ActorContext<OutputMessage, OutputAnswer>) {
     this.#options = options;
     this.#context = context;
     this.#jobBytesMax = options.jobBytesMax ?? OUTPUT_JOB_BYTES_MAX;
-    const { storage, others, toServer } = options;
+    const { storage, others, toServer, isGone } = options;
     const read = (execution: string) => this.#pending.get(execution)?.bytes ?? readOutput(storage, execution);
     this.#search = new OutputSearch({ read, others, toServer });
+    this.#gone = new OutputSweep(storage, isGone);
+    context.after(SWEEP_MS, { type: 'sweep' });
   }
 
   receive(message: OutputMessage, reply: Reply<OutputAnswer>): void {
@@ -121,6 +131,10 @@ class OutputActor implements Actor<OutputMessage, OutputAnswer> {
         return this.#keepBeating();
       case 'beat':
         return this.#beat();
+      case 'sweep':
+        return this.#gone.page((error, gone) => this.#context.self.send({ type: 'swept', error, gone }));
+      case 'swept':
+        return this.#swept(message.error, message.gone);
       case 'stored':
         this.#onStored(message.error);
         return this.#next();
@@ -169,6 +183,13 @@ class OutputActor implements Actor<OutputMessage, OutputAnswer> {
     this.#isBeating = false;
     this.#search.expire(this.#context.clock.monotonic());
     this.#keepBeating();
+  }
+
+  #swept(error: Error | null, gone: readonly string[]): void {
+    if (error !== null) throw error;
+    for (const uid of gone) this.#trims.set(uid, 0);
+    this.#context.after(SWEEP_MS, { type: 'sweep' });
+    this.#next();
   }
 
   /** One thing at a time, so that the byte counts of jobs are read after the write that changed them. */

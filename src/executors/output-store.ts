@@ -76,6 +76,13 @@ export function orderPrefix(uid: string): string {
   return `order/${uid}/`;
 }
 
+/** One row for each job that has tails here. */
+export const JOB_PREFIX = 'job/';
+
+export function uidOfJobKey(key: string): string {
+  return key.slice(JOB_PREFIX.length);
+}
+
 /** Removes the tail that a row of the order names, and says how many bytes that frees. */
 export function deleteOutput(storage: Storage, orderRowKey: string): { writes: readonly Write[]; freedBytes: number } {
   const execution = orderRowKey.slice(orderRowKey.lastIndexOf('/') + 1);
@@ -107,7 +114,7 @@ function orderKey(uid: string, storedAtMs: number, execution: string): string {
 }
 
 function jobKey(uid: string): string {
-  return `job/${uid}`;
+  return `${JOB_PREFIX}${uid}`;
 }
 
 function encode(value: unknown): Uint8Array {

@@ -20,6 +20,7 @@ function setup(jobBytesMax = 1_000_000) {
   const storage = database.open();
   const said: string[] = [];
   const stops: unknown[] = [];
+  const gone = new Set<string>();
   const system = new ActorSystem({
     thread: 'main',
     clock,
@@ -39,6 +40,7 @@ function setup(jobBytesMax = 1_000_000) {
       toNode: (node, message) => said.push(`${node} ${message.execution}`),
       others: () => ['s2', 's3'],
       toServer: (server, message) => between.push([server, message]),
+      isGone: (uid) => gone.has(uid),
       jobBytesMax,
     }),
   });
@@ -68,7 +70,7 @@ function setup(jobBytesMax = 1_000_000) {
     actor.send({ type: 'from-server', server, message });
     turns.runAll();
   };
-  return { actor, database, storage, said, stops, between, settle, send, find, hear };
+  return { actor, database, storage, said, stops, gone, between, settle, send, find, hear };
 }
 
 function bytesOf(length: number): Uint8Array {
@@ -239,4 +241,19 @@ test('another server is told at once what lies here and what does not', () => {
       ['s3', 'output-missing'],
     ],
   );
+});
+
+test('tails that came after their job was deleted are found and removed, and no others', () => {
+  const { database, storage, gone, settle, send } = setup();
+  for (const uid of ['0-1', '0-2', '0-3']) send(chunksOf(`${uid}-s1-0-1`, bytesOf(5_000)));
+  settle(10);
+
+  gone.add('0-1').add('0-3');
+  settle(61_000);
+  assert.equal(readOutput(storage, '0-1-s1-0-1'), undefined);
+  assert.equal(readOutput(storage, '0-2-s1-0-1')?.length, 5_000);
+  gone.add('0-2');
+  settle(61_000);
+
+  assert.equal(database.size, 0);
 });
