@@ -119,7 +119,7 @@ describe('docker compose', { skip: obstacle !== undefined }, () => {
   });
 
   // An agent that stops does not end its session yet: what it is given after its signal is lost with it.
-  test('loses no run of the agents that were scaled away', { todo: 'agents leave without a word' }, async () => {
+  test('loses no run of the agents that were scaled away', async () => {
     const executions = await executionsOf(cluster, 's1');
 
     assert.deepEqual(
