@@ -19,6 +19,7 @@ import { openLogStore } from './raft/log-store.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from './raft/raft-actor.ts';
 import type { Entry, RaftAnswer } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
+import { ClusterTime } from './scheduler/cluster-time.ts';
 import type { StateEvent } from './scheduler/event.ts';
 import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from './scheduler/scheduler-actor.ts';
 import type { Settings } from './scheduler/settings.ts';
@@ -158,6 +159,8 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     }),
   });
   refs.raft = raft;
+  const { clock, log, metrics } = system;
+  const time = new ClusterTime({ node: self.node, voters: self.voters, clock, log, metrics });
   const scheduler = system.spawn<SchedulerMessage, CompleteAnswer>({
     name: 'scheduler',
     supervision: STOP_PROCESS,
@@ -166,6 +169,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       state,
       schedules,
       raft,
+      time,
       genesis: { cluster: self.cluster, settings: self.settings },
     }),
   });
@@ -177,6 +181,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       node: self.node,
       state,
       raft,
+      time,
       scheduler,
       toNode: (node, message) => {
         if (node === self.node) executor.send(message);

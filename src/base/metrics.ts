@@ -31,6 +31,10 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
   carillon_jobs: gauge('Jobs that are stored.'),
   carillon_pending_runs: gauge('Runs that wait for a slot.'),
 
+  carillon_clock_ahead_seconds: gauge(
+    'How far the clock of this leader is ahead of most servers’, 0 while they agree.',
+  ),
+
   carillon_raft_leader: gauge('1 while this server leads, else 0.'),
   carillon_raft_term: gauge('The Raft term that this server is in.'),
   carillon_raft_fsync_seconds: histogram(FAST, 'Synced writes of the Raft log.'),

@@ -5,6 +5,7 @@ import { CodedError } from '../base/errors.ts';
 import type { FromNode, ToNode } from '../executors/protocol.ts';
 import type { Finish } from '../jobs/finish.ts';
 import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
+import type { ClusterTime } from '../scheduler/cluster-time.ts';
 import { type Command, encodeCommand } from '../scheduler/command.ts';
 import type { StateEvent } from '../scheduler/event.ts';
 import { keys, type NodeRow, type OpenRow } from '../scheduler/rows.ts';
@@ -41,6 +42,7 @@ export interface DispatcherOptions {
   readonly node: string;
   readonly state: State;
   readonly raft: ActorRef<RaftRequest, RaftAnswer>;
+  readonly time: ClusterTime;
   readonly scheduler: ActorRef<Extract<SchedulerMessage, { readonly type: 'liveness' | 'freed' }>, unknown>;
   /** May get lost. */
   readonly toNode: (node: string, message: ToNode) => void;
@@ -92,10 +94,10 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   constructor(options: DispatcherOptions, context: ActorContext<DispatcherMessage>) {
     this.#options = options;
     this.#context = context;
-    const { node, state, toNode, leaseMs, marginMs } = options;
+    const { node, state, time, toNode, leaseMs, marginMs } = options;
     const { clock, log } = context;
     const propose = (command: Command) => this.#propose(command);
-    this.#sessions = new Sessions({ node, state, clock, log, downMs: leaseMs + marginMs, toNode, propose });
+    this.#sessions = new Sessions({ node, state, clock, time, log, downMs: leaseMs + marginMs, toNode, propose });
   }
 
   receive(message: DispatcherMessage): void {
@@ -130,6 +132,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
     this.#finishes.clear();
     this.#proposed.clear();
     this.#sessions.restart();
+    this.#options.time.restart();
     this.#live = '';
     this.#isSweeping = false;
     this.#isSweepWanted = false;
@@ -168,9 +171,11 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #fromNode(message: FromNode): void {
     switch (message.type) {
       case 'hello':
+        this.#options.time.heard(message.node, message.wallMs);
         this.#sessions.hello(message);
         return this.#tellLive();
       case 'heartbeat':
+        this.#options.time.heard(message.node, message.wallMs);
         this.#sessions.heartbeat(message);
         return this.#tellLive();
       case 'leave':
@@ -244,6 +249,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   #beat(epoch: number): void {
     if (epoch !== this.#epoch) return;
     this.#options.toAllNodes({ type: 'beacon', leader: this.#options.node, term: this.#term });
+    this.#options.time.report();
     this.#tellLive();
     this.#context.after(BEACON_MS, { type: 'beat', epoch });
   }
@@ -333,7 +339,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   }
 
   #nowMs(): number {
-    return Math.max(this.#context.clock.now(), this.#options.state.meta.loggedMs);
+    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
   }
 }
 

@@ -9,6 +9,7 @@
 import type { Log } from '../base/telemetry.ts';
 import type { Clock } from '../base/time.ts';
 import type { FromNode, ToNode } from '../executors/protocol.ts';
+import type { ClusterTime } from '../scheduler/cluster-time.ts';
 import type { Command, Target } from '../scheduler/command.ts';
 import type { StateEvent } from '../scheduler/event.ts';
 import { keys, type NodeRow } from '../scheduler/rows.ts';
@@ -20,6 +21,7 @@ export interface SessionsOptions {
   readonly node: string;
   readonly state: State;
   readonly clock: Clock;
+  readonly time: ClusterTime;
   readonly log: Log;
   /** Silent for longer, a node is given up. */
   readonly downMs: number;
@@ -246,7 +248,7 @@ export class Sessions {
   }
 
   get #nowMs(): number {
-    return Math.max(this.#options.clock.now(), this.#options.state.meta.loggedMs);
+    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
   }
 }
 

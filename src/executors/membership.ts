@@ -84,9 +84,8 @@ export class Membership {
     const { leader, session } = this.#lease;
     if (this.#hasLeft || leader === null || session === null) return;
     const { node, boot } = this.#options;
-    const isDraining = this.#isDraining;
-    const sentAtMs = this.#context.clock.monotonic();
-    this.#options.toLeader(leader, { type: 'heartbeat', node, boot, session, running, outbox, isDraining, sentAtMs });
+    const state = { session, running, outbox, isDraining: this.#isDraining };
+    this.#options.toLeader(leader, { type: 'heartbeat', node, boot, ...state, ...this.#times() });
   }
 
   /** For good; the leader hears it at once, so that nothing is assigned here only to be refused. */
@@ -123,10 +122,14 @@ export class Membership {
   #sayHello(leader: string): void {
     if (this.#hasLeft) return;
     const { node, boot, name, isServer, tags, slots, version, address } = this.#options;
-    const sentAtMs = this.#context.clock.monotonic();
     if (!this.#isDraining) this.#hasAskedForSession = true;
     const self = { node, boot, name, isServer, tags, slots, version, address };
-    this.#options.toLeader(leader, { type: 'hello', ...self, isDraining: this.#isDraining, sentAtMs });
+    this.#options.toLeader(leader, { type: 'hello', ...self, isDraining: this.#isDraining, ...this.#times() });
+  }
+
+  #times(): { readonly sentAtMs: number; readonly wallMs: number } {
+    const { clock } = this.#context;
+    return { sentAtMs: clock.monotonic(), wallMs: clock.now() };
   }
 
   /** Only while it is true: what may have come since the drain was over is refused, and owed, first. */

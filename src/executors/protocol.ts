@@ -61,6 +61,8 @@ export type FromNode =
       readonly isDraining: boolean;
       /** By the node's own monotonic clock: it means nothing to anybody else, who sends it back as it is. */
       readonly sentAtMs: number;
+      /** Its wall clock then, for the leader to compare with its own. */
+      readonly wallMs: number;
     }
   | {
       readonly type: 'heartbeat';
@@ -71,6 +73,7 @@ export type FromNode =
       readonly outbox: number;
       readonly isDraining: boolean;
       readonly sentAtMs: number;
+      readonly wallMs: number;
     }
   /**
    * I am about to stop. It is said only when nothing is held or owed any more, and nothing can start after it: what is

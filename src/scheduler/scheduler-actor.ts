@@ -15,6 +15,7 @@ import type { Timer } from '../base/time.ts';
 import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import { jobRow, statusRow } from './applying.ts';
 import { dueItems, type Schedules } from './chain.ts';
+import type { ClusterTime } from './cluster-time.ts';
 import { type Command, encodeCommand, type FireItem, type Target } from './command.ts';
 import { type Completed, complete } from './complete.ts';
 import { DueIndex } from './due-index.ts';
@@ -54,6 +55,7 @@ export interface SchedulerOptions {
   readonly state: State;
   readonly schedules: Schedules;
   readonly raft: ActorRef<RaftRequest, RaftAnswer>;
+  readonly time: ClusterTime;
   /** Written at genesis. */
   readonly genesis: { readonly cluster: string; readonly settings: Settings };
 }
@@ -76,8 +78,10 @@ const NOTHING_DUE_MS = 1_000;
 /** A call that was proposed so recently is not proposed again. */
 const CALL_IN_FLIGHT_MS = 2_500;
 const PROPOSE_MS = 5_000;
-/** Node's timers hold at most 2^31 ms; nothing is looked at less often than a sweep. */
-const LOOK_MS_MAX = SWEEP_MS;
+/** A new leader that does not know the time yet looks again so soon. */
+const TIME_UNKNOWN_MS = 50;
+/** A clock may be set while a timer runs, so no timer runs for long. */
+const LOOK_MS_MAX = 500;
 
 export function createSchedulerActor(
   options: SchedulerOptions,
@@ -161,6 +165,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
 
   #proposeGenesis(): void {
     if (this.#options.state.meta.cluster !== '' || this.#reservations.has('genesis')) return;
+    if (!this.#options.time.isKnown) return;
     this.#reservations.hold('genesis', [], this.#context.clock.monotonic());
     const { cluster, settings } = this.#options.genesis;
     this.#propose('genesis', { type: 'genesis', nowMs: this.#nowMs(), cluster, settings }, 'internal');
@@ -231,6 +236,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
 
   #look(): void {
     if (!this.#isLeading) return;
+    this.#proposeGenesis();
     const nowMs = this.#nowMs();
     this.#fireDue(nowMs);
     this.#placeWaiting(nowMs);
@@ -344,9 +350,9 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
 
   #complete(submission: Submission, reply: Reply<CompleteAnswer>): void {
     if (!this.#isLeading) return reply({ type: 'refused', code: 'not-leader' });
-    const { state, schedules } = this.#options;
-    // What the cluster's settings are is not known yet.
-    if (state.meta.cluster === '') return reply({ type: 'later' });
+    const { state, schedules, time } = this.#options;
+    // What the cluster's settings are, or what time it is, is not known yet.
+    if (state.meta.cluster === '' || !time.isKnown) return reply({ type: 'later' });
     const completed: Completed = complete(
       {
         state,
@@ -463,7 +469,9 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     if (this.#timerAtMs <= atMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = atMs;
-    this.#timer = this.#context.after(Math.max(0, atMs - this.#context.clock.now()), { type: 'look' });
+    const { time } = this.#options;
+    const delayMs = time.isKnown ? Math.min(Math.max(0, atMs - time.now()), LOOK_MS_MAX) : TIME_UNKNOWN_MS;
+    this.#timer = this.#context.after(delayMs, { type: 'look' });
   }
 
   #statusOf(uid: string): StatusRow | undefined {
@@ -472,7 +480,7 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
 
   /** Never before logged time, so that a leader whose clock is behind waits instead of turning time back. */
   #nowMs(): number {
-    return Math.max(this.#context.clock.now(), this.#options.state.meta.loggedMs);
+    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
   }
 }
 

@@ -57,7 +57,7 @@ test('a welcome says when that was sent which it answers', () => {
     isDraining: false,
   };
   server.isHolding = true;
-  for (const sentAtMs of [100, 700, 600]) server.from({ type: 'hello', ...self, sentAtMs });
+  for (const sentAtMs of [100, 700, 600]) server.from({ type: 'hello', ...self, sentAtMs, wallMs: 0 });
   server.release();
   const session = server.node('n1')?.session ?? 0;
 
@@ -70,8 +70,9 @@ test('a welcome says when that was sent which it answers', () => {
     outbox: 0,
     isDraining: false,
     sentAtMs: 900,
+    wallMs: 0,
   });
-  server.from({ type: 'hello', ...self, sentAtMs: 800 });
+  server.from({ type: 'hello', ...self, sentAtMs: 800, wallMs: 0 });
 
   assert.deepEqual(
     server.told('n1', 'welcome').map((message) => [message.session, message.echoMs]),
@@ -281,6 +282,7 @@ test('a heartbeat of a closed session opens a new one; of another session, it is
     outbox: 0,
     isDraining: false,
     sentAtMs: 7,
+    wallMs: 0,
   });
 
   assert.equal(server.told('n1', 'welcome').at(-1)?.session, next);
@@ -321,6 +323,7 @@ test('a crowd of sessions costs a bounded number of sweeps', () => {
       address: '',
       isDraining: false,
       sentAtMs: 0,
+      wallMs: 0,
     });
   }
   server.advance(SECOND_MS);

@@ -35,6 +35,7 @@ test('a heartbeat names session, running and outbox each second', async () => {
       outbox: 0,
       isDraining: false,
       sentAtMs: 1_000,
+      wallMs: world.clock.now(),
     },
   });
 });

@@ -65,6 +65,18 @@ test('a job fires at its instant, not before, with a target', () => {
   assert.equal(server.machine.openRuns(uid)[0]?.state, 'running');
 });
 
+test('a leader whose clock was set back for a moment fires in time once it is right again', () => {
+  const server = setup();
+  put(server, { schedule: '10 * * * * *' });
+  server.machine.clock.skewMs = -60 * MINUTE_MS;
+  server.advance(SECOND_MS, ['n1']);
+  server.machine.clock.skewMs = 0;
+
+  server.advance(NOON_MS + 10 * SECOND_MS + 500 - server.machine.clock.now(), ['n1']);
+
+  assert.equal(server.commands('fire').length, 1);
+});
+
 test('jobs that are due together share commands', () => {
   const server = setup();
   for (let number = 0; number < 1_200; number += 1) put(server, { name: `job-${number}`, schedule: '10 * * * * *' });

@@ -6,6 +6,7 @@ import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { createDispatcherActor, type DispatcherMessage } from '../../src/dispatcher/dispatcher-actor.ts';
 import type { FromNode, ToNode } from '../../src/executors/protocol.ts';
 import type { Entry, ProposeAnswer, RaftAnswer, RaftEvent, RaftRequest } from '../../src/raft/raft-protocol.ts';
+import { ClusterTime } from '../../src/scheduler/cluster-time.ts';
 import { type Command, decodeCommand } from '../../src/scheduler/command.ts';
 import type { StateEvent } from '../../src/scheduler/event.ts';
 import type { Intent, Submission } from '../../src/scheduler/intent.ts';
@@ -96,7 +97,7 @@ export class Server {
   term = 1;
   #lastIndex = 0;
 
-  constructor(options: { readonly settings?: Partial<Settings> } = {}) {
+  constructor(options: { readonly settings?: Partial<Settings>; readonly voters?: readonly string[] } = {}) {
     const { machine } = this;
     this.system = new ActorSystem({
       thread: 'main',
@@ -135,6 +136,9 @@ export class Server {
         },
       }),
     });
+    const { clock } = machine;
+    const { voters = ['s1'] } = options;
+    const time = new ClusterTime({ node: 's1', voters, clock, log: silentLog, metrics: noMetrics });
     this.scheduler = this.system.spawn<SchedulerMessage, CompleteAnswer>({
       name: 'scheduler',
       supervision,
@@ -142,6 +146,7 @@ export class Server {
         state: machine.state,
         schedules,
         raft,
+        time,
         genesis: { cluster: 'test', settings: { ...DEFAULT_SETTINGS, ...options.settings } },
       }),
     });
@@ -152,6 +157,7 @@ export class Server {
         node: 's1',
         state: machine.state,
         raft,
+        time,
         scheduler: this.scheduler,
         toNode: (node, message) => this.toNodes.push({ node, message }),
         toAllNodes: () => {},
@@ -243,8 +249,13 @@ export class Server {
   ): void {
     const { boot = 1, slots = 8, tags = {}, isServer = false, isDraining = false } = changes;
     const self = { node, boot, name: node, isServer, tags, slots, version: '', address: '', isDraining };
-    this.from({ type: 'hello', ...self, sentAtMs: this.machine.clock.monotonic() });
+    this.from({ type: 'hello', ...self, ...this.times() });
     this.advance(0);
+  }
+
+  times(): { readonly sentAtMs: number; readonly wallMs: number } {
+    const { clock } = this.machine;
+    return { sentAtMs: clock.monotonic(), wallMs: clock.now() };
   }
 
   beat(node: string, isDraining = false): void {
@@ -259,7 +270,7 @@ export class Server {
       running: 0,
       outbox: 0,
       isDraining,
-      sentAtMs: this.machine.clock.monotonic(),
+      ...this.times(),
     });
   }
 

@@ -1,11 +1,18 @@
 /** Lets things go wrong as the plan says, at times drawn from the seed. */
 import type { Random } from '../../src/base/random.ts';
+import { HEARD_MS } from '../../src/scheduler/cluster-time.ts';
 import { between, chance, pick, SOURCES, sourceFor } from './draw.ts';
 import { repeat } from './repeat.ts';
 import type { World } from './world.ts';
 
+/** Such jumps must not move logged time: more than what clocks that agree may differ by. */
+const JUMP_MS_MIN = 30_000;
+const JUMP_MS_MAX = 3 * 86_400_000;
+const JUMP_PAUSE_MS = HEARD_MS + 1_000;
+
 export class Faults {
   isStopped = false;
+  #jumpFromMs = 0;
   readonly #world: World;
   readonly #random: Random;
 
@@ -15,11 +22,19 @@ export class Faults {
   }
 
   start(): void {
-    const { partitionEveryMs, crashEveryMs, skewEveryMs, stallEveryMs, diskFailEveryMs, wrongHintEveryMs } =
-      this.#world.plan;
+    const {
+      partitionEveryMs,
+      crashEveryMs,
+      skewEveryMs,
+      jumpEveryMs,
+      stallEveryMs,
+      diskFailEveryMs,
+      wrongHintEveryMs,
+    } = this.#world.plan;
     this.#repeat(partitionEveryMs, () => this.#partition());
     this.#repeat(crashEveryMs, () => this.#crash());
     this.#repeat(skewEveryMs, () => this.#skew());
+    this.#repeat(jumpEveryMs, () => this.#jump());
     this.#repeat(stallEveryMs, () => this.#stall());
     this.#repeat(diskFailEveryMs, () => this.#failDisk());
     this.#repeat(wrongHintEveryMs, () => this.#world.hints.tellWrong());
@@ -75,8 +90,25 @@ export class Faults {
   #skew(): void {
     const { nodes, plan, trace } = this.#world;
     const node = pick(this.#random, nodes);
+    if (Math.abs(node.skewMs) >= JUMP_MS_MIN) return;
     node.skewMs = Math.round(between(this.#random, -plan.skewMsMax, plan.skewMsMax));
     trace.add(node.name, `has its clock set by ${node.skewMs} ms`);
+  }
+
+  /** One at a time: of three clocks two are right, and no leader remembers otherwise. */
+  #jump(): void {
+    const { clock, servers, trace } = this.#world;
+    const wrong = servers.find((server) => Math.abs(server.skewMs) >= JUMP_MS_MIN);
+    if (wrong !== undefined) {
+      wrong.skewMs = 0;
+      this.#jumpFromMs = clock.monotonic() + JUMP_PAUSE_MS;
+      trace.add(wrong.name, 'has its clock set right');
+    }
+    if (clock.monotonic() < this.#jumpFromMs) return;
+    const server = pick(this.#random, servers);
+    const size = between(this.#random, JUMP_MS_MIN, chance(this.#random, 0.5) ? JUMP_MS_MAX : 10 * JUMP_MS_MIN);
+    server.skewMs = Math.round(chance(this.#random, 0.7) ? size : -size);
+    trace.add(server.name, `has its clock jump by ${server.skewMs} ms`);
   }
 
   #failDisk(): void {

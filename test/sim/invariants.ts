@@ -8,6 +8,7 @@ import type { ExecutionOutcome } from '../../src/jobs/execution.ts';
 import { parseRunId } from '../../src/jobs/ids.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import type { Entry } from '../../src/raft/raft-protocol.ts';
+import { AGREE_MS } from '../../src/scheduler/cluster-time.ts';
 import type { StateEvent } from '../../src/scheduler/event.ts';
 import type { Result } from '../../src/scheduler/intent.ts';
 import { type JobRow, keys, type NameRow } from '../../src/scheduler/rows.ts';
@@ -37,6 +38,8 @@ interface Start {
 }
 
 const CHECK_ROWS_EVERY = 500;
+/** What one leader's clock may be ahead by before the others count, and what right clocks are off by. */
+const TIME_MS_MAX = AGREE_MS + 1_000;
 const CHECK_ORDER_EVERY = 25;
 
 export class Invariants {
@@ -77,12 +80,16 @@ export class Invariants {
     this.#leaders.set(term, node.name);
   }
 
-  /** Gives the hash of the state, for the trace. */
-  applied(node: SimNode, state: State, entry: Entry, events: readonly StateEvent[]): string {
+  /** Gives the hash of the state, for the trace. `nowMs`: what time it really is. */
+  applied(node: SimNode, state: State, entry: Entry, events: readonly StateEvent[], nowMs: number): string {
     const { index, term } = entry;
     const { meta } = state;
     const hash = `${state.rowHash().toString(16)}-${crc32Of(Buffer.from(JSON.stringify(meta))).toString(16)}`;
     const crc = crc32Of(entry.data);
+    check(
+      meta.loggedMs <= nowMs + TIME_MS_MAX,
+      () => `${node.name}: entry ${index} takes logged time ${meta.loggedMs - nowMs} ms ahead of the real one`,
+    );
     const known = this.history[index - 1];
     if (known !== undefined) {
       check(

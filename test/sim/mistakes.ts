@@ -174,4 +174,11 @@ export const MISTAKES: readonly Mistake[] = [
     replace: '',
     seedsMax: 300,
   },
+  {
+    name: 'a leader goes by its own clock, whatever the others say',
+    file: 'scheduler/cluster-time.js',
+    find: 'Math.abs(ownMs - agreedMs) <= AGREE_MS ? ownMs : agreedMs',
+    replace: 'ownMs',
+    seedsMax: 10,
+  },
 ];

@@ -22,6 +22,8 @@ export interface Plan {
   /** Mean time between two changes of a wall clock; 0: none. */
   readonly skewEveryMs: number;
   readonly skewMsMax: number;
+  /** The clock of one server goes wrong by minutes to days, forward or back, for a while. */
+  readonly jumpEveryMs: number;
   /** Mean time between two stalls of a disk; 0: none. */
   readonly stallEveryMs: number;
   readonly stallMsMax: number;
@@ -66,6 +68,7 @@ export const QUIET: Plan = {
   eventLossShare: 0,
   skewEveryMs: 0,
   skewMsMax: 0,
+  jumpEveryMs: 0,
   stallEveryMs: 0,
   stallMsMax: 0,
   diskFailEveryMs: 0,
@@ -120,6 +123,7 @@ export function drawPlan(seed: number): Plan {
     transferEveryMs: some(300, 10_000),
     stopEveryMs: some(3_000, 30_000),
     drainMsMax: isOn() ? between(random, 0, 500) : between(random, 500, 5_000),
+    jumpEveryMs: some(2_000, 20_000),
   };
 }
 

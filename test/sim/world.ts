@@ -222,7 +222,7 @@ export class World {
         onApplied: (state, entry, events) => {
           this.guard(() => {
             const isFirst = entry.index > this.invariants.lastIndex;
-            const hash = this.invariants.applied(node, state, entry, events);
+            const hash = this.invariants.applied(node, state, entry, events, this.clock.now());
             // Entry 1 is written by each server on its own, at its first start.
             if (isFirst && entry.index > 1) this.#checkDurable(entry.index);
             this.trace.add(node.name, `applies ${entry.index} of term ${entry.term}, state ${hash}`);
