@@ -196,8 +196,8 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
       outputs: work.output,
       checks: () => [
-        { name: 'leader', isOk: progress?.leader != null, detail: progress?.leader ?? 'no leader is known' },
-        { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
+        leaderCheck(reader, progress?.leader ?? null),
+        { name: 'not-draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : '' },
         sessionCheck(reader, self, config.slots),
         ...(platform.checks?.() ?? []),
       ],
@@ -274,6 +274,11 @@ async function startConsensusHere(
 export async function transferLeadership(raft: Consensus['raft'], timeoutMs: number): Promise<string | null> {
   const outcome = await askPromise(raft, { type: 'transfer' }, timeoutMs);
   return outcome.type === 'answer' && outcome.answer.type === 'transferred' ? outcome.answer.leader : null;
+}
+
+function leaderCheck(reader: DiskReader, leader: string | null): HealthView['checks'][number] {
+  if (leader === null) return { name: 'leader', isOk: false, detail: 'no leader is known' };
+  return { name: 'leader', isOk: true, detail: reader.get<NodeRow>(keys.node(leader))?.name ?? leader };
 }
 
 /** A run that is asked for before the session of this boot is open may find no node at all. */

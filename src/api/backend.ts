@@ -3,6 +3,7 @@
  * is the real one; all times are ms, all failures values.
  */
 import type { ErrorCode } from '../base/errors.ts';
+import type { LiveNode } from '../jobs/job-check.ts';
 import type { FinishedRun, Result, Submission } from '../scheduler/intent.ts';
 import type { ExecutionView, FireView, JobView, NodeView, RunView } from '../scheduler/views.ts';
 
@@ -112,12 +113,12 @@ export interface Backend {
   health(): Promise<HealthView>;
   /** Prometheus text of all threads of this node. */
   metrics(): Promise<string>;
-  /** Of the cluster: its name, the settings that jobs fall back on, node counts for warnings. */
+  /** Of the cluster: its name, the settings that jobs fall back on, and its nodes for warnings. */
   facts(): {
     readonly cluster: string;
     readonly defaultZone: string;
     readonly defaultTargets: number | 'all';
-    readonly nodes: number;
-    readonly servers: number;
+    /** Live nodes that can execute; null where this server has not looked yet. */
+    readonly nodes: readonly LiveNode[] | null;
   };
 }

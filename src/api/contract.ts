@@ -11,10 +11,15 @@
  */
 import { z } from 'zod';
 import type { Json } from '../jobs/job.ts';
+import { KEEP_RUNS_MAX, RETRIES_MAX, TARGETS_MAX } from '../jobs/job-check.ts';
 
 const text = z.string('a string').nullish();
 const flag = z.boolean('true or false').nullish();
-const count = z.number('a whole number, at least 0').int('a whole number').min(0, 'at least 0').nullish();
+/** The range itself is checked with the job, but who sends text wants to know all that is allowed. */
+const count = (low: number, high: number) => {
+  const allowed = `a whole number from ${low} to ${high}`;
+  return z.number(allowed).int(allowed).nullish();
+};
 const textMap = z.record(z.string(), z.string('a string'), 'an object whose values are strings').nullish();
 
 const json: z.ZodType<Json> = z.json('JSON') as z.ZodType<Json>;
@@ -34,7 +39,7 @@ export const jobDocumentSchema = z
       disabled: flag.describe('Whether the schedule is off.'),
       tags: textMap.describe('Nodes must match all; a value may end in :<count>. None: every node.'),
       metadata: textMap.describe('Labels to find jobs by.'),
-      retries: count.describe('How often a failed attempt is tried again on the same node.'),
+      retries: count(0, RETRIES_MAX).describe('How often a failed attempt is tried again on the same node.'),
       parent_job: text.describe('The job after whose success this one runs.'),
       processors: z
         .record(
@@ -43,7 +48,7 @@ export const jobDocumentSchema = z
           'an object of objects',
         )
         .nullish()
-        .describe('What is done with the output.'),
+        .describe('Stored for the sake of Dkron, and not applied.'),
       concurrency: z
         .enum(['allow', 'forbid', ''], 'allow, forbid')
         .nullish()
@@ -58,7 +63,7 @@ export const jobDocumentSchema = z
       expires_at: text.describe('RFC 3339. Later instants are skipped.'),
       command: text.describe('Short for the shell executor with /bin/sh -c.'),
       targets: z
-        .union([z.literal('all'), z.number().int()], 'all, or a whole number from 1 to 1000')
+        .union([z.literal('all'), z.number().int()], `all, or a whole number from 1 to ${TARGETS_MAX}`)
         .nullish()
         .describe('On how many of the matching nodes it runs.'),
       start_within: text.describe('How long a run may wait for a free slot, such as 90s.'),
@@ -66,7 +71,7 @@ export const jobDocumentSchema = z
         .enum(['fail', 'retry', ''], 'fail, retry')
         .nullish()
         .describe('What becomes of an attempt whose node died.'),
-      keep_runs: count.describe('How many finished runs are kept.'),
+      keep_runs: count(1, KEEP_RUNS_MAX).describe('How many finished runs are kept.'),
     },
     'an object',
   )

@@ -25,8 +25,9 @@ export function invalid(subject: string, faults: readonly Fault[]): CodedError {
   const [first] = faults;
   if (first === undefined) return new CodedError('invalid', `${subject} is not valid`);
   const more = faults.length === 1 ? '' : ` (and ${faults.length - 1} more)`;
-  const value =
-    first.value === null || first.value === undefined ? '' : ` ${JSON.stringify(shortenValue(first.value))}`;
+  // Nothing and an empty text are no values that a message should quote.
+  const isEmpty = first.value === null || first.value === undefined || first.value === '';
+  const value = isEmpty ? '' : ` ${JSON.stringify(shortenValue(first.value))}`;
   const field = first.field === '' ? subject : `${subject}: ${first.field}`;
   return new CodedError('invalid', `${field}${value}: ${first.message}; allowed: ${first.allowed}${more}`, { faults });
 }

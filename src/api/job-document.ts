@@ -24,9 +24,7 @@ export function readJobDocument(value: Json, context: JobCheckContext, pathName?
     const fault = { field: '', value: shortenValue(value), allowed: 'a JSON object', message: 'is not a job' };
     throw invalid('the body', [fault]);
   }
-  const parsed = jobDocumentSchema.safeParse(value);
-  if (!parsed.success) throw invalid(subjectOf(value), faultsOf(parsed.error, value));
-  const document = parsed.data;
+  const { document, misshapen, faults } = readShape(value as Readonly<Record<string, Json>>);
 
   const warnings = unknownFieldWarnings(unknownFields(value as Readonly<Record<string, Json>>));
   if (pathName !== undefined && typeof document.name === 'string' && document.name !== pathName) {
@@ -34,16 +32,50 @@ export function readJobDocument(value: Json, context: JobCheckContext, pathName?
       `the address names ${shorten(pathName, 60)}, the document ${shorten(document.name, 60)}: the document counts`,
     );
   }
-  const faults: Fault[] = [];
-  const job = normalise(document, pathName ?? '', faults);
+  const found: Fault[] = [];
+  const job = normalise(document, pathName ?? '', found);
   const check = checkJob(job, context);
-  faults.push(...check.faults);
-  if (faults.length === 0 && check.schedule?.type === 'cron') {
+  found.push(...check.faults);
+  if (found.length === 0 && check.schedule?.type === 'cron') {
     const fault = secondOpinion(check.schedule.line);
-    if (fault !== undefined) faults.push(fault);
+    if (fault !== undefined) found.push(fault);
   }
+  faults.push(...found.filter((fault) => !followsFrom(fault, misshapen)));
   if (faults.length > 0) throw invalid(subjectOf(value), faults.slice(0, FAULTS_MAX).map(withShortValue));
   return { job, warnings: [...warnings, ...check.warnings] };
+}
+
+interface Shape {
+  /** Without the fields whose shape is wrong. */
+  readonly document: JobDocument;
+  readonly misshapen: ReadonlySet<string>;
+  readonly faults: Fault[];
+}
+
+/** What cannot be read is left out, so that the rest is checked all the same. */
+function readShape(value: Readonly<Record<string, Json>>): Shape {
+  const parsed = jobDocumentSchema.safeParse(value);
+  if (parsed.success) return { document: parsed.data, misshapen: new Set(), faults: [] };
+  const misshapen = new Set(parsed.error.issues.map(({ path }) => String(path[0])));
+  const rest = Object.fromEntries(Object.entries(value).filter(([field]) => !misshapen.has(field)));
+  return { document: jobDocumentSchema.parse(rest), misshapen, faults: faultsOf(parsed.error, value) };
+}
+
+/** Which fields are judged by others: where one of these was left out, a fault of the field may be no fault at all. */
+const JUDGED_BY: Readonly<Record<string, readonly string[]>> = {
+  schedule: ['parent_job'],
+  executor: ['command'],
+  executor_config: ['executor', 'command'],
+};
+
+function followsFrom({ field }: Fault, misshapen: ReadonlySet<string>): boolean {
+  const root = rootOf(field);
+  return misshapen.has(root) || (JUDGED_BY[root] ?? []).some((judge) => misshapen.has(judge));
+}
+
+/** A path such as `tags.web` is one of the field `tags`. */
+function rootOf(field: string): string {
+  return field.split(/[.[]/, 1)[0] ?? field;
 }
 
 function normalise(document: JobDocument, pathName: string, faults: Fault[]): Job {
@@ -117,12 +149,9 @@ function readStartWithin(value: string | null | undefined, faults: Fault[]): num
   if (value === null || value === undefined || value === '') return null;
   const ms = parseDuration(value);
   if (ms !== undefined && ms >= 0) return ms;
-  faults.push({
-    field: 'start_within',
-    value,
-    allowed: 'a duration of at least 0s, such as 90s or 10m',
-    message: 'is not that',
-  });
+  const allowed = 'a duration of at least 0s, such as 90s or 10m';
+  const message = ms === undefined ? 'is not a duration' : 'is below 0s';
+  faults.push({ field: 'start_within', value, allowed, message });
   return null;
 }
 

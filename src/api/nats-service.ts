@@ -29,7 +29,7 @@ export interface NatsServiceOptions {
 export interface NatsService {
   /** Resolves at the first connection; the node does not wait for it. */
   readonly connected: Promise<void>;
-  /** A server that is not ready leaves the queue group. It is ready at the start. */
+  /** A server that is not ready leaves the queue group; see `nats-group.ts`. It is ready at the start. */
   setReady(isReady: boolean): void;
   /** Leaves the group, waits up to `graceMs` for the calls that it answers, closes the connection. */
   stop(graceMs: number): Promise<void>;

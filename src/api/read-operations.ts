@@ -131,7 +131,7 @@ function unknownJob(name: string): CodedError {
 }
 
 function shown(name: string): string {
-  return shorten(JSON.stringify(name), 80);
+  return `'${shorten(JSON.stringify(name).slice(1, -1), 78)}'`;
 }
 
 function indexHeader(index: number): Record<string, string> {

@@ -6,6 +6,8 @@ import { CodedError } from '../base/errors.ts';
 import { pause } from '../base/system-pause.ts';
 import type { OutputAnswer, OutputMessage } from '../executors/output-actor.ts';
 import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
+import type { LiveNode } from '../jobs/job-check.ts';
+import { tagsOfNode } from '../jobs/placement.ts';
 import type { Schedules } from '../scheduler/chain.ts';
 import type { FinishedRun, Submission } from '../scheduler/intent.ts';
 import { executionView, finishedRun, jobView, runView } from '../scheduler/reader.ts';
@@ -21,7 +23,7 @@ import {
   type RunRow,
   type StatusRow,
 } from '../scheduler/rows.ts';
-import { DEFAULT_SETTINGS } from '../scheduler/settings.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../scheduler/settings.ts';
 import type { Progress, StateMessage, StoredAnswer } from '../scheduler/state-actor.ts';
 import type { SubmissionMessage, SubmitAnswer } from '../scheduler/submission-actor.ts';
 import type { ExecutionView, JobView, NodeView, RunView } from '../scheduler/views.ts';
@@ -196,24 +198,24 @@ export class ServerBackend implements Backend {
   }
 
   facts(): ReturnType<Backend['facts']> {
-    const { nodes, servers, settings } = this.#facts;
+    const { nodes, settings } = this.#facts;
     const { defaultZone, defaultTargets } = settings;
-    return { cluster: this.#options.cluster, defaultZone, defaultTargets, nodes, servers };
+    return { cluster: this.#options.cluster, defaultZone, defaultTargets, nodes };
   }
 
   /** For checks and warnings at the door, so those of a moment ago are good enough. */
-  #facts = { nodes: 1, servers: 1, settings: DEFAULT_SETTINGS };
+  #facts: { readonly nodes: readonly LiveNode[] | null; readonly settings: Settings } = {
+    nodes: null,
+    settings: DEFAULT_SETTINGS,
+  };
 
   async refreshFacts(): Promise<void> {
-    let nodes = 0;
-    let servers = 0;
+    const nodes: LiveNode[] = [];
     await this.#reader.each<NodeRow>('node/', 'node0', (row) => {
-      if (!row.isOpen || row.slots === 0) return;
-      nodes += 1;
-      if (row.isServer) servers += 1;
+      if (row.isOpen && row.slots > 0) nodes.push({ isServer: row.isServer, tags: tagsOfNode(row) });
     });
     const { settings } = this.#reader.get<MetaRow>(keys.meta) ?? { settings: DEFAULT_SETTINGS };
-    this.#facts = { nodes, servers, settings };
+    this.#facts = { nodes, settings };
   }
 
   /** Throws where the disk does not follow in time. */

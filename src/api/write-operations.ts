@@ -1,13 +1,15 @@
 /** The operations that change something: each is one submission, whose result the backend hands out after its apply. */
 import { createHash } from 'node:crypto';
 import { CodedError } from '../base/errors.ts';
+import type { Job } from '../jobs/job.ts';
 import type { Intent, Result } from '../scheduler/intent.ts';
 import type { Answer } from './answer.ts';
 import type { Failed, Submitted } from './backend.ts';
 import type { ApiContext, Call } from './call.ts';
+import { invalid } from './faults.ts';
 import { readJobDocument } from './job-document.ts';
 import { writeJob } from './job-json.ts';
-import { parseJson } from './json-text.ts';
+import { parseJson, shorten } from './json-text.ts';
 import { failedAnswer, problem } from './problem.ts';
 import { isPresent, readRunQuery } from './query.ts';
 import { writeFinishedRun } from './read-operations.ts';
@@ -25,14 +27,15 @@ export async function putJob(context: ApiContext, call: Call): Promise<Answer> {
       executors,
       defaultZone: facts.defaultZone,
       defaultTargets: facts.defaultTargets,
-      nodeCount: facts.nodes,
-      serverCount: facts.servers,
+      nodes: facts.nodes,
       nowMs: clock.now(),
     },
     call.name === '' ? undefined : call.name,
   );
   const runOnCreate = isPresent(call.query, 'runoncreate');
   const result = await submit(context, call, { type: 'put-job', job, runOnCreate });
+  // The check has found no fault; whether the parent is there is known to the state alone.
+  if (result.type === 'refused' && result.code === 'invalid') throw parentFault(job, result.message);
   if (result.type !== 'job') return notAJob(result);
   const headers = { Location: jobPath(result.job.job.name), ...warningHeader(warnings) };
   return { status: 201, headers, body: writeJob(result.job), isPlain: true };
@@ -107,6 +110,11 @@ function notAJob(result: Result | Failed): Answer {
   if (result.type === 'failed') return failedAnswer(result);
   if (result.type === 'refused') return problem(result.code, result.message);
   throw new Error(`a result of another kind: ${result.type}`);
+}
+
+function parentFault({ name, parentJob }: Job, message: string): CodedError {
+  const allowed = 'the name of another job that is stored and does not descend from this one';
+  return invalid(`job ${shorten(name, 60)}`, [{ field: 'parent_job', value: parentJob, allowed, message }]);
 }
 
 function jobPath(name: string): string {

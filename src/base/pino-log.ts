@@ -1,4 +1,5 @@
 /** `Log` over pino: JSON lines, or readable ones on a terminal; written at once, so that a dying process loses none. */
+import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import type { Log, LogFields } from './telemetry.ts';
 
@@ -15,8 +16,9 @@ export interface PinoLogOptions {
 
 export function createPinoLog(options: PinoLogOptions): Log {
   const { write } = options;
-  const sink: DestinationStream = write === undefined ? destination({ dest: 2, sync: true }) : { write };
-  const isReadable = options.isReadable ?? process.stderr.isTTY === true;
+  const sink: DestinationStream = write === undefined ? destination({ dest: STDERR, sync: true }) : { write };
+  // Of the descriptor: `process.stderr` of a worker thread is a pipe to the main one, and no terminal ever.
+  const isReadable = options.isReadable ?? isatty(STDERR);
   const stream = isReadable ? { write: (line: string) => sink.write(readableLine(line)) } : sink;
   const settings = {
     level: options.level,
@@ -37,6 +39,7 @@ function wrap(logger: Logger): Log {
   };
 }
 
+const STDERR = 2;
 const NO_FIELDS: LogFields = {};
 
 /** `12:00:00.123 WARN  message  key=value …` */

@@ -59,7 +59,7 @@ export async function startAgentNode(
   let isDraining = false;
   const checks = () => [
     { name: 'nats', isOk: member.connections.status === 'connected', detail: member.connections.status },
-    { name: 'draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : 'no' },
+    { name: 'not-draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : '' },
     presenceCheck(member),
   ];
   const http =

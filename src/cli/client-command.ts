@@ -113,16 +113,28 @@ function readOptions(flags: ClientFlags) {
   const url = flags.url ?? (env['CARILLON_URL'] || URL_DEFAULT);
   const cluster = flags.cluster ?? (env['CARILLON_CLUSTER'] || CLUSTER_DEFAULT);
   const credsFile = flags.natsCreds ?? env['CARILLON_NATS_CREDS'];
-  const token =
-    flags.tokenFile === undefined ? env['CARILLON_TOKEN'] : readText(flags.tokenFile, '--token-file').trim();
+  const token = readToken(flags);
   return {
     url,
     cluster,
     ...(credsFile === undefined || credsFile === ''
       ? {}
       : { natsCreds: Buffer.from(readText(credsFile, '--nats-creds')) }),
-    ...(token === undefined || token === '' ? {} : { token }),
+    ...(token === undefined ? {} : { token }),
   };
+}
+
+/** What is no token is never shown: it may be another secret. */
+function readToken(flags: ClientFlags): string | undefined {
+  const variable = process.env['CARILLON_TOKEN'];
+  if (flags.tokenFile === undefined && (variable === undefined || variable === '')) return undefined;
+  const { source, text } =
+    flags.tokenFile === undefined
+      ? { source: 'CARILLON_TOKEN', text: variable ?? '' }
+      : { source: `--token-file ${flags.tokenFile}`, text: readText(flags.tokenFile, '--token-file') };
+  const token = text.trim();
+  if (/^[!-~]+$/.test(token)) return token;
+  throw new CodedError('invalid', `${source}: not a token; allowed: visible ASCII characters`);
 }
 
 export function readText(file: string, what: string): string {
@@ -134,6 +146,12 @@ export function readText(file: string, what: string): string {
       code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : String(code);
     throw new CodedError('invalid', `${what} ${file}: ${reason}`, { cause });
   }
+}
+
+/** The value of a flag that counts something. */
+export function wholeNumber(flag: string, text: string): number {
+  if (!/^[0-9]{1,15}$/.test(text)) throw new CodedError('invalid', `${flag} ${text}: write a whole number`);
+  return Number(text);
 }
 
 /** Warnings travel escaped, since headers are ASCII. */

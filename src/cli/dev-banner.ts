@@ -31,7 +31,9 @@ export function describeStart(settings: Settings, node: DevNode, hasSample: bool
     `    npx carillon job put --name first --schedule '@every 5s' --command 'date' && npx carillon job run first`,
   );
   if (node.natsUrl !== null) {
-    lines.push(`    nats req --server '${node.natsUrl}' carillon.${settings.cluster}.api.job.list '{}'`);
+    lines.push(
+      `    nats req --server '${node.natsUrl}' carillon.${settings.cluster}.api.job.list '{}'      with the nats CLI`,
+    );
   }
   lines.push('', '  Ctrl-C stops it.', '', '');
   return lines.join('\n');

@@ -6,7 +6,9 @@ import { addSettingOptions, loadSettings, type NodeOptions } from './setting-opt
 
 export function devCommand(version: string): Command {
   const command = new Command('dev')
-    .description('start one node with everything in it (no NATS, no cluster needed)')
+    .description(
+      'start one node with everything in it; it needs no NATS, but starts a nats-server if one is on the PATH',
+    )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : NODE_EXIT_CODES.settings));
   return addSettingOptions(command, 'dev')
     .option('--sample', 'put a job that fires every second, to have something to look at')

@@ -6,6 +6,8 @@ export const CLIENT_FAILED = 125;
 export const JOB_FAILED = 1;
 export const JOB_TIMED_OUT = 124;
 export const JOB_CANCELLED = 130;
+/** Ctrl-C while we waited: 128 and the number of SIGINT, as shells have it. */
+export const INTERRUPTED = 130;
 const SIGNAL_BASE = 128;
 const CODE_MAX = 255;
 

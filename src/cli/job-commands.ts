@@ -7,6 +7,7 @@ import {
   parseItems,
   parseReply,
   textOf,
+  wholeNumber,
   withClientFlags,
   withSession,
 } from './client-command.ts';
@@ -45,7 +46,11 @@ function addPut(job: Command): void {
     .option('--keep-runs <n>', 'finished runs that are kept')
     .option('--parent-job <name>', 'run after this job has succeeded, instead of by a schedule')
     .option('--executor <name>', 'shell, http or function')
-    .option('--executor-config <name=value>', 'option of the executor (repeatable)', collect)
+    .option(
+      '--executor-config <name=value>',
+      'option of the executor; input is read as JSON where it is JSON (repeatable)',
+      collect,
+    )
     .option('--metadata <name=value>', 'label to find the job by (repeatable)', collect)
     .option('--displayname <text>', 'shown instead of the name')
     .option('--owner <text>', 'who looks after it')
@@ -61,7 +66,9 @@ function addPut(job: Command): void {
 Examples:
   carillon job put backup.json
   echo '{"name":"a","schedule":"@hourly","command":"date"}' | carillon job put -
-  carillon job put --name report --schedule '0 3 * * *' --command ./report.sh --tag my_role=web:1`,
+  carillon job put --name report --schedule '0 3 * * *' --command ./report.sh --tag my_role=web:1
+  carillon job put --name rows --schedule @hourly --executor function --executor-config module=rows.mjs \\
+    --executor-config 'input={"rows": 4}'`,
     );
   withClientFlags(put).action(
     async (file: string | undefined, flags: ClientFlags & JobFlags & { runOnCreate?: boolean }) => {
@@ -161,7 +168,7 @@ function addList(job: Command): void {
 
 function listQuery(flags: ListFlags): Record<string, string> {
   const query: Record<string, string> = {};
-  const start = Number(flags.start ?? 0);
+  const start = flags.start === undefined ? 0 : wholeNumber('--start', flags.start);
   if (flags.search !== undefined) query['q'] = flags.search;
   if (flags.status !== undefined) query['status'] = flags.status;
   if (flags.disabled === true) query['disabled'] = 'true';
@@ -169,8 +176,7 @@ function listQuery(flags: ListFlags): Record<string, string> {
   if (flags.sort !== undefined) query['_sort'] = flags.sort;
   if (flags.descending === true) query['_order'] = 'DESC';
   if (flags.start !== undefined) query['_start'] = flags.start;
-  query['_end'] =
-    /^[0-9]+$/.test(flags.limit) && Number.isInteger(start) ? String(start + Number(flags.limit)) : flags.limit;
+  query['_end'] = String(start + wholeNumber('--limit', flags.limit));
   for (const pair of flags.metadata ?? []) {
     const equals = pair.indexOf('=');
     query[`metadata[${equals < 0 ? pair : pair.slice(0, equals)}]`] = equals < 0 ? '' : pair.slice(equals + 1);

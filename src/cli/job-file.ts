@@ -1,7 +1,7 @@
 /** A job document from a file, from flags, or from both: flags win. */
 import { refuseUnknownFields } from '../api/job-document.ts';
 import { CodedError } from '../base/errors.ts';
-import { readText } from './client-command.ts';
+import { readText, wholeNumber } from './client-command.ts';
 
 export interface JobFlags {
   readonly name?: string;
@@ -75,7 +75,7 @@ function flagFields(flags: JobFlags): Record<string, unknown> {
     retries: number('--retries', flags.retries),
     parent_job: flags.parentJob,
     executor: flags.executor,
-    executor_config: pairs('--executor-config', flags.executorConfig),
+    executor_config: executorConfig(flags.executorConfig),
     disabled: flags.disabled,
     ephemeral: flags.ephemeral,
     targets: flags.targets === 'all' ? 'all' : number('--targets', flags.targets),
@@ -100,8 +100,19 @@ function pairs(flag: string, texts: readonly string[] | undefined): Record<strin
   );
 }
 
+/** All options are texts but the `input` of a function, which is any JSON; what is not JSON stays a text. */
+function executorConfig(texts: readonly string[] | undefined): Record<string, unknown> | undefined {
+  const config = pairs('--executor-config', texts);
+  const input = config?.['input'];
+  if (input === undefined) return config;
+  try {
+    return { ...config, input: JSON.parse(input) };
+  } catch {
+    // A text, which needs no quotes here.
+    return config;
+  }
+}
+
 function number(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined;
-  if (!/^[0-9]{1,15}$/.test(text)) throw new CodedError('invalid', `${flag} ${text}: write a whole number`);
-  return Number(text);
+  return text === undefined ? undefined : wholeNumber(flag, text);
 }

@@ -1,7 +1,16 @@
 /** `carillon job executions` and `fires`: what became of a job. */
 import type { Command } from 'commander';
-import { type ClientFlags, parseItems, parseReply, textOf, withClientFlags, withSession } from './client-command.ts';
+import {
+  type ClientFlags,
+  parseItems,
+  parseReply,
+  textOf,
+  wholeNumber,
+  withClientFlags,
+  withSession,
+} from './client-command.ts';
 import { duration, outputText, table, when } from './output.ts';
+import { shownOutput } from './shown-output.ts';
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -17,7 +26,7 @@ function addExecutions(job: Command): void {
     .argument('<name>', 'name of the job')
     .argument('[id]', 'id of one execution')
     .option('--limit <n>', 'at most so many', '20')
-    .option('--output', 'show the output of each below the table')
+    .option('--output', 'show the output of each below the table, and what functions returned')
     .addHelpText('after', '\nExamples:\n  carillon job executions backup --limit 5 --output');
   withClientFlags(executions).action(
     (
@@ -30,20 +39,29 @@ function addExecutions(job: Command): void {
         if (id !== undefined) {
           const reply = await ask({ operation: 'execution', name, id });
           const row = parseReply(reply);
-          print(isJson ? `${reply.text}\n` : executionTable([row], nowMs) + outputText([partOf(row)]));
+          if (isJson) print(`${reply.text}\n`);
+          else {
+            print(executionTable([row], nowMs));
+            printOutput(row, print);
+          }
           return 0;
         }
+        const limit = wholeNumber('--limit', flags.limit);
         // Nobody reads the output in a table.
         const size = flags.output === true || isJson ? {} : { output_size_limit: '0' };
-        const reply = await ask({ operation: 'executions', name, query: { _end: flags.limit, ...size } });
+        const reply = await ask({ operation: 'executions', name, query: { _end: String(limit), ...size } });
         if (isJson) {
           print(`${reply.text}\n`);
           return 0;
         }
         const rows = parseItems(reply);
         print(executionTable(rows, nowMs));
-        if (flags.output === true)
-          for (const row of rows) print(`\n${textOf(row['id'])}\n${outputText([partOf(row)])}`);
+        if (flags.output === true) {
+          for (const row of rows) {
+            print(`\n${textOf(row['id'])}\n`);
+            printOutput(row, print);
+          }
+        }
         const total = Number(reply.header('X-Total-Count') ?? rows.length);
         if (total > rows.length) print(`${rows.length} of ${total} executions; --limit shows more\n`);
         return 0;
@@ -70,9 +88,10 @@ function took(row: Row): string {
   return duration(Math.max(0, Date.parse(finished) - Date.parse(started)));
 }
 
-function partOf(row: Row): { readonly node: string; readonly output: string } {
-  const { output } = row;
-  return { node: textOf(row['node_name']), output: typeof output === 'string' ? output : '' };
+function printOutput(row: Row, print: (text: string) => void): void {
+  const { text, cut } = shownOutput(row);
+  print(outputText([{ node: textOf(row['node_name']), output: text }]));
+  if (cut !== undefined) process.stderr.write(`${textOf(row['id'])}: ${cut}\n`);
 }
 
 interface FiresFlags extends ClientFlags {
@@ -92,7 +111,7 @@ function addFires(job: Command): void {
     .addHelpText('after', '\nExample:\n  carillon job fires backup --from 2026-11-24T00:00:00Z');
   withClientFlags(fires).action((name: string, flags: FiresFlags) =>
     withSession(flags, async ({ ask, isJson, print }) => {
-      const query: Record<string, string> = { limit: flags.limit };
+      const query: Record<string, string> = { limit: String(wholeNumber('--limit', flags.limit)) };
       if (flags.from !== undefined) query['from'] = flags.from;
       if (flags.to !== undefined) query['to'] = flags.to;
       const reply = await ask({ operation: 'fires', name, query });

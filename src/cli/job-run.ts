@@ -2,9 +2,11 @@
 import type { Command } from 'commander';
 import { CodedError } from '../base/errors.ts';
 import { parseDuration } from '../jobs/duration.ts';
+import { withoutSecrets } from './client.ts';
 import { type ClientFlags, parseReply, type Session, textOf, withClientFlags, withSession } from './client-command.ts';
-import { type EndedExecution, exitCodeOfRun, lastAttempts } from './exit-codes.ts';
+import { type EndedExecution, exitCodeOfRun, INTERRUPTED, lastAttempts } from './exit-codes.ts';
 import { outputText } from './output.ts';
+import { shownOutput, type WithOutput } from './shown-output.ts';
 
 interface RunFlags extends ClientFlags {
   readonly wait: boolean;
@@ -15,12 +17,13 @@ interface RunAnswer {
   readonly id: string;
   readonly state: string;
   readonly reason?: string;
-  readonly executions?: readonly (EndedExecution & {
-    readonly node_name: string;
-    readonly output?: string;
-    readonly reason?: string;
-    readonly attempt: number;
-  })[];
+  readonly executions?: readonly RunExecution[];
+}
+
+interface RunExecution extends EndedExecution, WithOutput {
+  readonly node_name: string;
+  readonly reason?: string;
+  readonly attempt: number;
 }
 
 /** For the way of the answer, beyond the time that the server waits. */
@@ -37,7 +40,7 @@ export function addRunCommand(job: Command): void {
       'after',
       `
 Exit code: the highest of the job's on all nodes, 128+n for a signal, 124 timed out, 130 cancelled, 1 failed without
-a code; 125 when carillon itself could not do it.
+a code; 125 when carillon itself could not do it. Ctrl-C ends the command with 130, not the run, which goes on.
 
 Examples:
   carillon job run backup
@@ -54,6 +57,7 @@ async function runJob(session: Session, name: string, flags: RunFlags): Promise<
   if (timeoutMs === undefined || timeoutMs <= 0) {
     throw new CodedError('invalid', `--timeout ${flags.timeout}: write a duration such as 90s or 10m`);
   }
+  if (flags.wait) process.once('SIGINT', () => interrupt(name, flags));
   const reply = await session.ask(
     flags.wait
       ? { operation: 'run', name, query: { timeout: flags.timeout }, timeoutMs: timeoutMs + GRACE_MS }
@@ -67,10 +71,24 @@ async function runJob(session: Session, name: string, flags: RunFlags): Promise<
 
   const last = lastAttempts(run.executions);
   if (!session.isJson) {
-    session.print(outputText(last.map((execution) => ({ node: execution.node_name, output: execution.output ?? '' }))));
+    const shown = last.map((execution) => ({ node: execution.node_name, ...shownOutput(execution) }));
+    session.print(outputText(shown.map(({ node, text }) => ({ node, output: text }))));
+    for (const { node, cut } of shown) if (cut !== undefined) process.stderr.write(`${node}: ${cut}\n`);
     explain(run, last);
   }
   return exitCodeOfRun(run.state, run.executions);
+}
+
+/** Who waits is not who runs it. The server tells the id of the run only at its end. */
+function interrupt(name: string, { url, cluster }: RunFlags): never {
+  const where = [
+    ...(url === undefined ? [] : [` --url ${withoutSecrets(url)}`]),
+    ...(cluster === undefined ? [] : [` --cluster ${cluster}`]),
+  ].join('');
+  process.stderr.write(
+    `\ncarillon: the run of job ${name} goes on, if it had begun; look at it with: carillon job executions ${name}${where}\n`,
+  );
+  process.exit(INTERRUPTED);
 }
 
 function goesOn(session: Session, name: string, run: RunAnswer, flags: RunFlags): number {
@@ -81,11 +99,14 @@ function goesOn(session: Session, name: string, run: RunAnswer, flags: RunFlags)
   throw new CodedError('deadline', `run ${run.id} of job ${name} has not ended within ${flags.timeout}; it goes on`);
 }
 
-/** Why the run is no success: what its output does not say. */
-function explain(run: RunAnswer, last: readonly NonNullable<RunAnswer['executions']>[number][]): void {
-  if (run.state === 'succeeded') return;
+/** What its output does not say: why the run is no success, or that it took more than one attempt. */
+function explain(run: RunAnswer, last: readonly RunExecution[]): void {
   for (const execution of last) {
-    if (execution.outcome === 'succeeded') continue;
+    if (execution.outcome === 'succeeded') {
+      if (execution.attempt > 1)
+        process.stderr.write(`${execution.node_name}: succeeded at attempt ${execution.attempt}\n`);
+      continue;
+    }
     const code =
       execution.exit_code === null || execution.exit_code === undefined ? '' : `, exit code ${execution.exit_code}`;
     const signal = textOf(execution.signal) === '-' ? '' : `, ${execution.signal}`;
@@ -95,7 +116,7 @@ function explain(run: RunAnswer, last: readonly NonNullable<RunAnswer['execution
     const attempt = execution.attempt > 1 ? ` (attempt ${execution.attempt})` : '';
     process.stderr.write(`${execution.node_name}: ${textOf(execution.outcome)}${code}${signal}${attempt}${reason}\n`);
   }
-  if (last.length === 0)
+  if (last.length === 0 && run.state !== 'succeeded')
     process.stderr.write(
       `run ${run.id}: ${run.state}${run.reason === undefined || run.reason === '' ? '' : `: ${run.reason}`}\n`,
     );

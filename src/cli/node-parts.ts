@@ -113,17 +113,19 @@ function addressText({ host, port }: HttpAddress): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Ends with the promise that it returns: the state must not be closed under a reading. */
+/** At once, and then again and again. Ends with the promise that it returns: the state must not be closed under a reading. */
 export function keepFactsFresh(backend: ServerBackend, onStopProcess: StopProcess): () => Promise<void> {
   let reading: Promise<void> | null = null;
-  const timer = setInterval(() => {
+  const read = () => {
     reading ??= backend.refreshFacts().then(
       () => {
         reading = null;
       },
       (error: unknown) => onStopProcess(error, 'facts'),
     );
-  }, FACTS_MS);
+  };
+  read();
+  const timer = setInterval(read, FACTS_MS);
   return async () => {
     clearInterval(timer);
     await reading;

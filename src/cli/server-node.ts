@@ -1,6 +1,7 @@
 /** Starts the node of `carillon server` in its cluster, with its doors, and stops it on a signal. */
 import { systemTurns } from '../actors/system-turns.ts';
 import { createHttpDoor, type HttpDoor } from '../api/fastify-http.ts';
+import { NatsGroup } from '../api/nats-group.ts';
 import { type NatsService, startNatsService } from '../api/nats-service.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { createPinoLog } from '../base/pino-log.ts';
@@ -8,6 +9,7 @@ import { createPromMetrics } from '../base/prom-metrics.ts';
 import { SystemClock } from '../base/system-clock.ts';
 import { LoopDelay } from '../base/system-loop-delay.ts';
 import type { Log } from '../base/telemetry.ts';
+import type { Clock } from '../base/time.ts';
 import type { Settings } from '../config.ts';
 import { consensusThread } from '../consensus-thread.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
@@ -104,7 +106,7 @@ export async function startServerNode(
   const service = startNatsService({ context, cluster, nodeName, version, door: way.door });
   // It joins the group of those who answer as soon as NATS is there.
   service.connected.catch(() => {});
-  const endWatching = keepServiceReady(service, backend);
+  const endWatching = keepServiceReady(service, backend, clock);
   const parts = { http, service, node, member, endRefreshing, endWatching, drainMs: settings.drainMs, log };
   return { url, directory, ended: stopAsked.then(() => close(parts)) };
 }
@@ -140,11 +142,12 @@ function warnOfDifferences(settings: Settings, meta: ReturnType<typeof readMeta>
 
 const READY_MS = 250;
 
-/** A server that cannot take calls leaves the group, and comes back. */
-function keepServiceReady(service: NatsService, backend: ServerBackend): () => void {
+/** A server that should not take calls leaves the group, and comes back. */
+function keepServiceReady(service: NatsService, backend: ServerBackend, clock: Clock): () => void {
+  const group = new NatsGroup(clock.now());
   const look = async () => {
     const { checks } = await backend.health();
-    service.setReady(checks.every(({ isOk }) => isOk));
+    service.setReady(group.belongs(checks, clock.now()));
   };
   service.setReady(false);
   const timer = setInterval(() => void look(), READY_MS);

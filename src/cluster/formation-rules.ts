@@ -127,6 +127,12 @@ function meetCluster(view: FormationView): Decision | undefined {
   return wait(`hears server ${describePeer(foreign.peer)} of a cluster ${view.clusterName}, and asks it`);
 }
 
+/** What an operator can do as long as the membership cannot be changed; docs/operations.md says more. */
+const NO_REPLACEMENT =
+  'a lost server cannot be replaced yet. The cluster goes on with its other servers, as long as they are a majority';
+const NO_ADDITION =
+  'servers cannot be added to a cluster yet. For more room to execute, start `carillon agent` instead';
+
 function clusterExists({ name, clusterName, peers }: FormationView, { voters, peer }: Cluster): Refusal {
   const nameOf = (nodeId: string, at: number) =>
     peers.find((other) => other.nodeId === nodeId)?.here.name ?? (peer.here.voterNames[at] || undefined);
@@ -137,16 +143,16 @@ function clusterExists({ name, clusterName, peers }: FormationView, { voters, pe
     ...unknown.map((nodeId) => `one that was not heard (${nodeId.slice(0, 8)})`),
   ];
   const exists = `cluster ${clusterName} exists (${countOf(voters.length)}: ${shown.join(', ')})`;
-  const add = 'adding a server comes with `carillon cluster add`';
-  const replace = `\`carillon cluster replace ${name}\``;
   const code = 'foreign-directory';
   if (names.includes(name)) {
-    const lost = `its server ${name} had another data directory: start with that one, or, if it is lost, ${replace}`;
-    return { code, message: `${exists}: ${lost} gives the place to this one` };
+    const own = `its server ${name} had another data directory: start with that one`;
+    return { code, message: `${exists}: ${own}. If it is lost: ${NO_REPLACEMENT}` };
   }
-  if (names.includes(undefined))
-    return { code, message: `${exists}: ${add}, taking the place of a lost one ${replace}` };
-  return { code, message: `${exists}: ${add}` };
+  if (names.includes(undefined)) {
+    const own = 'if this is the one that was not heard, start it with the data directory and the name that it had';
+    return { code, message: `${exists}: ${own}. Else: ${NO_ADDITION}` };
+  }
+  return { code, message: `${exists}: ${NO_ADDITION}` };
 }
 
 /** The proposal that this server must promise to now. */

@@ -7,7 +7,7 @@ import { isJobName } from './ids.ts';
 import type { Job } from './job.ts';
 import { nextInstant } from './next.ts';
 import { checkOptions, type OptionCheck } from './option-check.ts';
-import { parseTags, wantedTargets } from './placement.ts';
+import { matchesTags, type ParsedTags, parseTags, type Tags, wantedTargets } from './placement.ts';
 import { parseSchedule, type Schedule } from './schedule.ts';
 import { UTC, type Zones, type ZoneTable } from './zone.ts';
 
@@ -17,12 +17,17 @@ export interface JobCheckContext {
   readonly defaultZone: string;
   /** The executors that this cluster knows. */
   readonly executors: readonly string[];
-  /** Live nodes that can execute, and how many of those are servers. */
-  readonly nodeCount: number;
-  readonly serverCount: number;
+  /** Live nodes that can execute; null where nobody knows them, and then nothing is said of them. */
+  readonly nodes: readonly LiveNode[] | null;
   /** The cluster's `default-targets`, for jobs that say nothing. */
   readonly defaultTargets: number | 'all';
   readonly nowMs: number;
+}
+
+export interface LiveNode {
+  readonly isServer: boolean;
+  /** As jobs select by them. */
+  readonly tags: Tags;
 }
 
 export interface JobCheck {
@@ -48,7 +53,13 @@ export function checkJob(job: Job, context: JobCheckContext): JobCheck {
     ...checkNumbers(job),
     ...executor.faults,
   ];
-  const warnings = faults.length > 0 ? [] : [...warningsOf(job, timing, context), ...executor.warnings];
+  if (faults.length > 0 || tags.type === 'fault') return { faults, warnings: [], schedule: timing.schedule };
+  const warnings = [
+    ...placementWarnings(job, tags, context),
+    ...scheduleWarnings(job, timing, context.nowMs),
+    ...executor.warnings,
+    ...(job.processors === null ? [] : ['processors are stored and not applied: Carillon keeps the outputs itself']),
+  ];
   return { faults, warnings, schedule: timing.schedule };
 }
 
@@ -70,7 +81,9 @@ const ZONE = 'a name of the IANA time zone database, such as Europe/Berlin';
 
 function checkNames(job: Job): Fault[] {
   const faults: Fault[] = [];
-  if (!isJobName(job.name)) faults.push(fault('name', job.name, NAME, 'is not a job name'));
+  if (!isJobName(job.name)) {
+    faults.push(fault('name', job.name, NAME, job.name === '' ? 'is missing' : 'is not a job name'));
+  }
   if (job.parentJob === '') return faults;
   if (!isJobName(job.parentJob)) faults.push(fault('parent_job', job.parentJob, NAME, 'is not a job name'));
   else if (job.parentJob === job.name) {
@@ -129,24 +142,33 @@ function checkExecutor(job: Job, executors: readonly string[]): OptionCheck {
   return { faults: [fault('executor', job.executor, executors.join(', '), message)], warnings: [] };
 }
 
-function warningsOf(job: Job, timing: Timing, context: JobCheckContext): string[] {
-  const warnings: string[] = [];
-  const { nodeCount, serverCount, nowMs } = context;
-  const hasTags = Object.keys(job.tags ?? {}).length > 0;
-  // With one node there is nothing to overlook.
-  if (nodeCount > 1 && !hasTags && wantedTargets(null, job.targets, context.defaultTargets) === 'all') {
-    warnings.push(`no tags: runs on all ${nodeCount} nodes, ${serverCount} of them servers`);
+function placementWarnings(job: Job, { conditions }: ParsedTags, { nodes, defaultTargets }: JobCheckContext): string[] {
+  if (nodes === null) return [];
+  const wanted = Object.entries(conditions);
+  if (!nodes.some((node) => matchesTags(node, conditions))) {
+    const lack = wanted.length === 0 ? 'has slots' : `matches the tags ${shown(wanted)}`;
+    return [`no node that is alive now ${lack}: fires are missed (no-target) unless one comes within start_within`];
   }
-  const { schedule, zone } = timing;
+  // With one node there is nothing to overlook.
+  if (nodes.length < 2 || wanted.length > 0 || wantedTargets(null, job.targets, defaultTargets) !== 'all') return [];
+  const servers = nodes.filter(({ isServer }) => isServer).length;
+  return [`no tags: runs on all ${nodes.length} nodes, ${servers} of them servers`];
+}
+
+function scheduleWarnings(job: Job, { schedule, zone }: Timing, nowMs: number): string[] {
   // An interval always comes, `@manually` never means to.
-  if (schedule?.type !== 'cron' && schedule?.type !== 'at') return warnings;
+  if (schedule?.type !== 'cron' && schedule?.type !== 'at') return [];
   const afterMs = Math.max(nowMs, (job.startsAtMs ?? nowMs) - 1);
   const nextMs = nextInstant(schedule, { zone, anchorMs: 0 }, afterMs);
-  if (nextMs === null || nextMs > (job.expiresAtMs ?? nextMs)) {
-    const limits = nextMs === null ? '' : ' before expires_at';
-    warnings.push(`the schedule '${job.schedule}' never fires${limits}`);
-  }
-  return warnings;
+  if (nextMs !== null && nextMs <= (job.expiresAtMs ?? nextMs)) return [];
+  return [`the schedule '${job.schedule}' never fires${nextMs === null ? '' : ' before expires_at'}`];
+}
+
+const SHOWN_MAX = 200;
+
+function shown(tags: readonly (readonly [string, string])[]): string {
+  const text = tags.map(([key, value]) => `${key}=${value}`).join(', ');
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
 }
 
 function fault(field: string, value: unknown, allowed: string, message: string): Fault {

@@ -167,17 +167,17 @@ function reopenJob(applying: Applying, uid: string, job: Job, closing: Closing, 
   attachToParent(applying, { uid, job });
 }
 
+/** In words of `parent_job`, which the door names. */
 function parentRefusal(state: State, job: Job, uid: string | undefined): string | undefined {
   if (job.parentJob === '') return undefined;
   const parent = state.get<NameRow>(keys.name(job.parentJob));
-  if (parent === undefined) return `parent_job '${job.parentJob}': there is no such job`;
+  if (parent === undefined) return 'there is no such job';
   const siblings = statusRow(state, parent.uid).children;
   const isOneOfThem = uid !== undefined && siblings.includes(uid);
-  if (siblings.length >= CHILDREN_MAX && !isOneOfThem)
-    return `parent_job '${job.parentJob}': has ${CHILDREN_MAX} children already`;
+  if (siblings.length >= CHILDREN_MAX && !isOneOfThem) return `has ${CHILDREN_MAX} children already`;
   // By name, for a job that is not there yet may have children that wait for it.
   for (let above = job.parentJob; above !== ''; ) {
-    if (above === job.name) return `parent_job '${job.parentJob}': descends from '${job.name}' itself`;
+    if (above === job.name) return `descends from '${job.name}' itself`;
     const at = state.get<NameRow>(keys.name(above))?.uid;
     above = at === undefined ? '' : (jobRow(state, at) as JobRow).job.parentJob;
   }

@@ -14,6 +14,7 @@ import { pageOf, sortKeyOf } from '../../src/api/list-executions.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
+import type { LiveNode } from '../../src/jobs/job-check.ts';
 import type { FinishedRun, Result, Submission } from '../../src/scheduler/intent.ts';
 import type { ExecutionView, FireView, JobView, NodeView, RunView } from '../../src/scheduler/views.ts';
 
@@ -44,6 +45,10 @@ export class FakeBackend implements Backend {
   gate: Promise<void> | undefined;
   filter: JobFilter | undefined;
   fireRange: Parameters<Backend['fires']>[1] | undefined;
+  liveNodes: readonly LiveNode[] = [
+    { isServer: true, tags: { my_role: 'web', a: 'b' } },
+    { isServer: false, tags: { my_role: 'web', a: 'b' } },
+  ];
   isHealthy = true;
   isLeader = true;
   index = 41;
@@ -157,7 +162,7 @@ export class FakeBackend implements Backend {
   }
 
   facts() {
-    return { cluster: 'dev', defaultZone: 'UTC', defaultTargets: 'all', nodes: 2, servers: 1 } as const;
+    return { cluster: 'dev', defaultZone: 'UTC', defaultTargets: 'all', nodes: this.liveNodes } as const;
   }
 
   #run(job: JobView): RunView {

@@ -11,8 +11,7 @@ const CONTEXT = {
   zones: createIntlZones(),
   defaultZone: 'UTC',
   executors: ['shell', 'http', 'function'],
-  nodeCount: 3,
-  serverCount: 2,
+  nodes: null,
   defaultTargets: 'all',
   nowMs: NOW_MS,
 } as const;
@@ -94,9 +93,9 @@ for (const [changes, field, allowed] of [
   [{ schedule: null }, 'schedule', /./],
   [{ timezone: 'Mars/Olympus' }, 'timezone', /IANA/],
   [{ disabled: 'yes' }, 'disabled', 'true or false'],
-  [{ retries: '3' }, 'retries', 'a whole number, at least 0'],
-  [{ retries: -1 }, 'retries', 'at least 0'],
-  [{ retries: 1.5 }, 'retries', 'a whole number'],
+  [{ retries: '3' }, 'retries', 'a whole number from 0 to 1000'],
+  [{ retries: -1 }, 'retries', 'a whole number from 0 to 1000'],
+  [{ retries: 1.5 }, 'retries', 'a whole number from 0 to 1000'],
   [{ tags: ['web'] }, 'tags', 'an object whose values are strings'],
   [{ tags: { web: 1 } }, 'tags.web', 'a string'],
   [{ tags: { web: 'x:0' } }, 'tags.web', /./],
@@ -144,6 +143,43 @@ test('all faults come at once, each value shortened', () => {
   );
 });
 
+test('a field of the wrong shape hides no fault of the others', () => {
+  const table: readonly (readonly [Record<string, unknown>, readonly string[]])[] = [
+    [
+      { owner: 5, retries: 1_001, executor_config: { comand: 'x', timeout: 'long' } },
+      ['owner', 'executor_config.command', 'executor_config.timeout', 'retries'],
+    ],
+    [{ retries: '3', schedule: '61 * * * *', start_within: '10' }, ['retries', 'schedule', 'start_within']],
+    [{ tags: { web: 1 }, name: 'Upper' }, ['name', 'tags.web']],
+    // What depends on a field that was left out is not judged.
+    [{ parent_job: 5, schedule: null }, ['parent_job']],
+    [{ command: ['x'], executor: null, executor_config: null }, ['command']],
+    [{ executor: 1, executor_config: { comand: 'x' }, timezone: 'Nowhere' }, ['executor', 'timezone']],
+  ];
+  for (const [changes, expected] of table) {
+    assert.throws(
+      () => read(changes),
+      (error: CodedError) => {
+        assert.deepEqual(error.faults.map((fault) => fault.field).sort(), [...expected].sort());
+        return true;
+      },
+    );
+  }
+});
+
+for (const [changes, message] of [
+  [{ name: undefined }, /^job: name: is missing; allowed: lower-case/],
+  [{ name: '' }, /^job: name: is missing; allowed: lower-case/],
+  [{ start_within: '10' }, /^job a: start_within "10": is not a duration; allowed: a duration of at least 0s, such as/],
+  [{ start_within: '-5s' }, /^job a: start_within "-5s": is below 0s; allowed: /],
+  [{ retries: '3' }, /^job a: retries "3": is a string; allowed: a whole number from 0 to 1000$/],
+  [{ executor: null }, /^job a: executor: an executor must be named; allowed: shell, http, function$/],
+] as const) {
+  test(`${JSON.stringify(changes)} is refused in words that say what to do`, () => {
+    assert.throws(() => read(changes), { message });
+  });
+}
+
 test('a job that is shown reads back as the same job', () => {
   const full = read({
     displayname: 'A',
@@ -158,7 +194,7 @@ test('a job that is shown reads back as the same job', () => {
   const again = readJobDocument(writeJob({ ...jobView('a'), job: full }) as Json, CONTEXT);
 
   assert.deepEqual(again.job, full);
-  assert.deepEqual(again.warnings, []);
+  assert.deepEqual(again.warnings, ['processors are stored and not applied: Carillon keeps the outputs itself']);
 });
 
 test('the command line refuses what HTTP only warns of', () => {

@@ -121,6 +121,33 @@ test('a job without tags is stored with a warning that it runs everywhere', asyn
   assert.match(String(reply.headers['carillon-warning']), /runs on all 2 nodes, 1 of them servers/);
 });
 
+test('a parent that is not there is a fault as any other', async () => {
+  const { call, backend } = setup();
+  backend.answer = { type: 'refused', code: 'invalid', message: 'there is no such job' };
+
+  const reply = await call('POST', '/v1/jobs', { ...DOCUMENT, parent_job: 'nope' });
+
+  assert.equal(reply.status, 400);
+  assert.match(String(at(reply.json, 'detail')), /^job job_name: parent_job "nope": there is no such job; allowed: /);
+  assert.deepEqual(at(reply.json, 'errors'), [
+    {
+      field: 'parent_job',
+      value: 'nope',
+      allowed: 'the name of another job that is stored and does not descend from this one',
+      message: 'there is no such job',
+    },
+  ]);
+});
+
+test('tags that no live node has are taken with a warning', async () => {
+  const { call } = setup();
+
+  const reply = await call('POST', '/v1/jobs', { ...DOCUMENT, tags: { role: 'web:1' } });
+
+  assert.equal(reply.status, 201);
+  assert.match(String(reply.headers['carillon-warning']), /^no node that is alive now matches the tags role=web: /);
+});
+
 test('all our own fields are read', async () => {
   const { call } = setup();
   const own = { targets: 2, start_within: '90s', on_lost: 'retry', keep_runs: 5 };

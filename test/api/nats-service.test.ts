@@ -252,7 +252,7 @@ test('the command line works over NATS as over HTTP', async () => {
   assert.deepEqual([run.code, run.out], [0, 'hello\n']);
   assert.match(list.out, /^job_name {2}@every 2m/m);
   assert.deepEqual({ ...backend.filter?.metadata }, { x: 'y' });
-  assert.deepEqual([missing.code, missing.error], [125, 'carillon: there is no job "nobody"\n']);
+  assert.deepEqual([missing.code, missing.error], [125, `carillon: there is no job 'nobody'\n`]);
   assert.match(elsewhere.error, /no server answers at .* cluster nowhere/);
   assert.equal(elsewhere.code, 125);
 });

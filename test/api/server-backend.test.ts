@@ -11,7 +11,7 @@ import { Schedules } from '../../src/scheduler/chain.ts';
 import { encodeRow, keys, type StateRow } from '../../src/scheduler/rows.ts';
 import type { StateMessage, StoredAnswer } from '../../src/scheduler/state-actor.ts';
 import type { SubmissionMessage, SubmitAnswer } from '../../src/scheduler/submission-actor.ts';
-import type { Storage } from '../../src/store/storage.ts';
+import type { Row, ScanRange, Storage } from '../../src/store/storage.ts';
 import { runView } from './fake-backend.ts';
 import { setup } from './http-door.ts';
 
@@ -105,6 +105,26 @@ test('health shows what is committed beside what is applied', async () => {
   assert.deepEqual([health.appliedIndex, health.commitIndex], [7, 9]);
 });
 
+test('facts name the live nodes with slots, with the tags that every node has, once they were read', async () => {
+  const node = { type: 'node', isServer: false, tags: { dc: 'x' }, slots: 2, version: '0.1.0', isOpen: true };
+  const rows = new Map<string, unknown>([
+    [keys.node('n1'), node],
+    [keys.node('n2'), { ...node, isOpen: false }],
+    [keys.node('n3'), { ...node, slots: 0 }],
+    [keys.node('n4'), { ...node, isServer: true, tags: {} }],
+  ]);
+  const backend = backendOver(rows);
+  const before = backend.facts().nodes;
+
+  await backend.refreshFacts();
+
+  assert.equal(before, null);
+  assert.deepEqual(backend.facts().nodes, [
+    { isServer: false, tags: { dc: 'x', server: 'false', version: '0.1.0' } },
+    { isServer: true, tags: { server: 'true', version: '0.1.0' } },
+  ]);
+});
+
 /** A job with so many finished runs of one execution each. */
 function rowsOf(count: number): Map<string, unknown> {
   const rows = new Map<string, unknown>([
@@ -133,6 +153,13 @@ function backendOver(
     get: (key: string) => {
       reads.push(key);
       return rows.has(key) ? encodeRow(rows.get(key) as StateRow) : undefined;
+    },
+    scan: ({ from, to }: ScanRange, done: (error: null, rows: readonly Row[]) => void) => {
+      const found = [...rows].filter(([key]) => key >= from && key < to);
+      done(
+        null,
+        found.map(([key, value]) => ({ key, value: encodeRow(value as StateRow) })),
+      );
     },
   } as unknown as Storage;
   const state: ActorRef<StateMessage, StoredAnswer> = {

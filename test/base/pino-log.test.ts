@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { createPinoLog } from '../../src/base/pino-log.ts';
 import { rateLimited } from '../../src/base/rate-limited.ts';
@@ -51,4 +52,34 @@ test('warnings beyond the rate are left out and counted, other levels pass', () 
   log.warn('w6');
 
   assert.deepEqual(seen, ['w1 {}', 'w2 {}', 'passes', 'w5 {"job":"a","omitted":2}', 'w6 {}']);
+});
+
+const LOG_URL = new URL('../../src/base/pino-log.js', import.meta.url).href;
+/** One line of the main thread, then one of a worker thread. */
+const TWO_THREADS = `
+  const { Worker, isMainThread } = require('node:worker_threads');
+  import('${LOG_URL}').then(({ createPinoLog }) => {
+    createPinoLog({ level: 'info' }).info(isMainThread ? 'of the main thread' : 'of the worker');
+    if (isMainThread) new Worker(process.env.SOURCE, { eval: true });
+  });
+`;
+const hasScript = spawnSync('script', ['--version']).status === 0;
+
+test('on a terminal the lines of all threads are readable', { skip: !hasScript && 'needs script(1)' }, () => {
+  const command = `${process.execPath} -e "$SOURCE"`;
+  const env = { ...process.env, SOURCE: TWO_THREADS };
+
+  const ended = spawnSync('script', ['-qec', command, '/dev/null'], { env, encoding: 'utf8', input: '' });
+
+  assert.match(ended.stdout, /INFO {2}of the main thread\r?\n[\d:.]{12} INFO {2}of the worker\r?\n/);
+});
+
+test('without one they are JSON', () => {
+  const env = { ...process.env, SOURCE: TWO_THREADS };
+
+  const ended = spawnSync(process.execPath, ['-e', TWO_THREADS], { env, encoding: 'utf8' });
+
+  const lines = ended.stderr.trimEnd().split('\n');
+  const messages = lines.map((line) => (JSON.parse(line) as { readonly msg: string }).msg);
+  assert.deepEqual(messages, ['of the main thread', 'of the worker']);
 });

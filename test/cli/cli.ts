@@ -19,6 +19,8 @@ export function carillon(
     readonly input?: string;
     /** Nobody reads what it prints, as after `| head -0`. */
     readonly isDeaf?: boolean;
+    /** Sent once it is there. */
+    readonly signal?: Promise<NodeJS.Signals>;
   } = {},
 ): Promise<Ended> {
   const file = fileURLToPath(new URL('./cli-process.js', import.meta.url));
@@ -36,6 +38,7 @@ export function carillon(
     // The command ended without reading its input.
   });
   child.stdin.end(options.input ?? '');
+  void options.signal?.then((signal) => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) =>

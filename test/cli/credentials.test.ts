@@ -42,6 +42,33 @@ for (const [what, env] of [
   });
 }
 
+for (const [what, text] of [
+  ['JSON', '{"jobs": 1}\n{"name": "a"}\n'],
+  ['bytes', 'geheim\u0000ü'],
+  ['nothing', '\n'],
+] as const) {
+  test(`a token file that holds ${what} is refused by its name, without what it holds`, async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'carillon-token-'));
+    after(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'token');
+    await writeFile(file, text);
+
+    const { code, error } = await carillon(['job', 'list', '--url', 'http://127.0.0.1:9', '--token-file', file]);
+
+    assert.equal(code, 125);
+    assert.equal(error, `carillon: --token-file ${file}: not a token; allowed: visible ASCII characters\n`);
+  });
+}
+
+test('a variable that holds no token is refused by its name', async () => {
+  const env = { CARILLON_URL: 'http://127.0.0.1:9', CARILLON_TOKEN: 'two\nlines' };
+
+  const { code, error } = await carillon(['job', 'list'], { env });
+
+  assert.equal(code, 125);
+  assert.equal(error, 'carillon: CARILLON_TOKEN: not a token; allowed: visible ASCII characters\n');
+});
+
 test('health needs no token; as JSON it does', async () => {
   const { cli, backend } = await serve({ apiToken: TOKEN });
 

@@ -82,7 +82,16 @@ for (const [what, args, input, expected] of [
     '',
     /--retries two: write a whole number/,
   ],
-  ['an unknown job', ['job', 'get', 'nobody'], '', /there is no job "nobody"/],
+  ['an unknown job', ['job', 'get', 'nobody'], '', /there is no job 'nobody'/],
+  [
+    'a limit that is no number',
+    ['job', 'list', '--limit', 'abc'],
+    '',
+    /^carillon: --limit abc: write a whole number\n$/,
+  ],
+  ['a limit of executions', ['job', 'executions', 'a', '--limit', 'x'], '', /--limit x: write a whole number/],
+  ['a limit of fires', ['job', 'fires', 'a', '--limit', '-1'], '', /--limit -1: write a whole number/],
+  ['a start that is no number', ['job', 'list', '--start', 'b'], '', /--start b: write a whole number/],
   ['an unknown flag', ['job', 'list', '--colour'], '', /unknown option '--colour'/],
   ['a missing name', ['job', 'run'], '', /missing required argument 'name'/],
   ['an unknown command', ['job', 'paint'], '', /unknown command 'paint'/],
@@ -168,6 +177,97 @@ test('get, toggle and delete say what became of the job', async () => {
   assert.match(got.out, /^schedule +@every 2m$/m);
   assert.deepEqual([toggled.code, toggled.out], [0, 'job a is disabled\n']);
   assert.deepEqual([deleted.code, deleted.out], [0, 'job a is deleted\n']);
+});
+
+for (const [text, input] of [
+  ['{"rows": 4}', { rows: 4 }],
+  ['[1, "a"]', [1, 'a']],
+  ['4', 4],
+  ['four rows', 'four rows'],
+] as const) {
+  test(`put takes the input of a function, ${text}, as ${JSON.stringify(input)}`, async () => {
+    const { cli, backend } = await serve();
+    const own = ['--executor-config', 'module=[a].mjs', '--executor-config', `input=${text}`];
+
+    const put = '--name f --schedule @hourly --executor function --targets 1'.split(' ');
+    const { code, error } = await cli(['job', 'put', ...put, ...own]);
+
+    assert.equal(code, 0, error);
+    assert.deepEqual(backend.stored.get('f')?.job.executorConfig, { module: '[a].mjs', input });
+  });
+}
+
+test('an output that is cut begins with a whole line, and how much is missing goes to stderr', async () => {
+  const { cli, backend } = await serve();
+  backend.stored.set('a', jobView('a'));
+  backend.shape = { id: 'cut-0-1', outputTail: 'f a line\nwhole\nlast\n', outputBytes: 300_000 };
+
+  const run = await cli(['job', 'run', 'a']);
+  const listed = await cli(['job', 'executions', 'a', '--output']);
+  const one = await cli(['job', 'executions', 'a', 'cut-0-1']);
+  const table = await cli(['job', 'executions', 'a']);
+
+  assert.deepEqual(
+    [run.code, run.out, run.error],
+    [0, 'whole\nlast\n', 'node0: output cut: the last 11 of 300000 bytes\n'],
+  );
+  for (const { out, error } of [listed, one]) {
+    assert.match(out, /\nwhole\nlast\n$/);
+    assert.doesNotMatch(out, /f a line/);
+    assert.equal(error, 'cut-0-1: output cut: the last 11 of 300000 bytes\n');
+  }
+  assert.equal(table.error, '');
+});
+
+test('what a function returned is a line below its output', async () => {
+  const { cli, backend } = await serve();
+  backend.stored.set('a', jobView('a'));
+  backend.shape = { id: 'f-0-1', outputTail: 'read', result: '{"rows":42}' };
+
+  const run = await cli(['job', 'run', 'a']);
+  const listed = await cli(['job', 'executions', 'a', '--output']);
+  const one = await cli(['job', 'executions', 'a', 'f-0-1']);
+  const table = await cli(['job', 'executions', 'a']);
+
+  assert.equal(run.out, 'read\nresult {"rows":42}\n');
+  assert.match(listed.out, /\nf-0-1\nread\nresult \{"rows":42\}\n$/);
+  assert.match(one.out, /\nread\nresult \{"rows":42\}\n$/);
+  assert.doesNotMatch(table.out, /result/);
+});
+
+test('run says at which attempt a job succeeded that failed before', async () => {
+  const { cli, backend } = await serve();
+  backend.stored.set('a', jobView('a'));
+  backend.shape = { attempt: 3 };
+
+  const { code, error } = await cli(['job', 'run', 'a']);
+
+  assert.deepEqual([code, error], [0, 'node0: succeeded at attempt 3\n']);
+});
+
+test('Ctrl-C in run ends the command with 130, and says that the run goes on', async () => {
+  const { backend, url } = await serve();
+  backend.stored.set('a', jobView('a'));
+  let end = () => {};
+  backend.gate = new Promise((resolve) => {
+    end = resolve;
+  });
+  const submit = backend.submit.bind(backend);
+  const signal = new Promise<NodeJS.Signals>((resolve) => {
+    backend.submit = (...args) => {
+      resolve('SIGINT');
+      return submit(...args);
+    };
+  });
+
+  const { code, out, error } = await carillon(['job', 'run', 'a', '--url', url], { signal });
+  end();
+
+  assert.deepEqual([code, out], [130, '']);
+  assert.equal(
+    error.trim(),
+    `carillon: the run of job a goes on, if it had begun; look at it with: carillon job executions a --url ${url}`,
+  );
 });
 
 test('run prints the output as it is where one node ran it', async () => {

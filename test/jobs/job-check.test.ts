@@ -9,8 +9,7 @@ const context: JobCheckContext = {
   zones: createIntlZones(),
   defaultZone: 'UTC',
   executors: ['shell', 'http', 'function'],
-  nodeCount: 5,
-  serverCount: 3,
+  nodes: [true, true, true, false, false].map((isServer) => ({ isServer, tags: { my_role: 'web' } })),
   defaultTargets: 'all',
   nowMs: Date.UTC(2026, 0, 1),
 };
@@ -130,6 +129,26 @@ test('a job that runs on all nodes is warned about', () => {
   assert.deepEqual(checkJob(job({ tags: {} }), context).warnings, expected);
   assert.deepEqual(checkJob(job({ tags: null, targets: 1 }), context).warnings, []);
   assert.deepEqual(checkJob(job({ tags: null }), { ...context, defaultTargets: 1 }).warnings, []);
+});
+
+test('a job that no live node can run is warned about', () => {
+  const missed = 'fires are missed (no-target) unless one comes within start_within';
+  const tags = { my_role: 'web:1', dc: 'dc1' };
+  const expected = [`no node that is alive now matches the tags my_role=web, dc=dc1: ${missed}`];
+
+  assert.deepEqual(checkJob(job({ tags }), context).warnings, expected);
+  assert.deepEqual(checkJob(job({ tags }), { ...context, nodes: null }).warnings, []);
+  assert.deepEqual(checkJob(job({ tags: null }), { ...context, nodes: [] }).warnings, [
+    `no node that is alive now has slots: ${missed}`,
+  ]);
+  const long = checkJob(job({ tags: { dc: 'x'.repeat(5_000) } }), context).warnings.join();
+  assert.ok(long.length < 400, long);
+});
+
+test('processors are kept with a warning', () => {
+  const { warnings } = checkJob(job({ processors: { log: { forward: 'true' } } }), context);
+
+  assert.deepEqual(warnings, ['processors are stored and not applied: Carillon keeps the outputs itself']);
 });
 
 test('a schedule that never fires is kept with a warning', () => {

@@ -317,7 +317,7 @@ test('a new job cannot descend from the children that wait for its name', () => 
   const result = machine.submit({ type: 'put-job', job, runOnCreate: false });
 
   assert.ok(result.type === 'refused' && result.code === 'invalid');
-  assert.equal(result.message, "parent_job 'child': descends from 'parent' itself");
+  assert.equal(result.message, "descends from 'parent' itself");
 });
 
 test('genesis counts once', () => {
