@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findNatsServer } from '../test/helpers/nats-server.ts';
-import { FUNCTIONS, freePort, lastWordsOf, MAIN, pause, type Target } from './harness.ts';
+import { FUNCTIONS, freePort, lastWordsOf, MAIN, nodeFlags, pause, type Target } from './harness.ts';
 import { HttpConnection } from './http-client.ts';
 
 export const SERVERS = ['s1', 's2', 's3'] as const;
@@ -37,12 +37,32 @@ export async function startCluster(): Promise<Target> {
     const port = await freePort();
     urls.push(`http://127.0.0.1:${port}`);
     const own = ['--http-addr', `127.0.0.1:${port}`, '--bootstrap-expect', String(SERVERS.length), '--slots', '0'];
-    const args = [MAIN, 'server', '--node-name', name, '--data-dir', join(directory, name), ...own, ...common];
+    const args = [
+      ...nodeFlags(),
+      MAIN,
+      'server',
+      '--node-name',
+      name,
+      '--data-dir',
+      join(directory, name),
+      ...own,
+      ...common,
+    ];
     start(name, process.execPath, args);
   }
   for (const name of AGENTS) {
     const own = ['--tag', 'my_role=web', '--functions-dir', FUNCTIONS];
-    const args = [MAIN, 'agent', '--node-name', name, '--data-dir', join(directory, name), ...own, ...common];
+    const args = [
+      ...nodeFlags(),
+      MAIN,
+      'agent',
+      '--node-name',
+      name,
+      '--data-dir',
+      join(directory, name),
+      ...own,
+      ...common,
+    ];
     start(name, process.execPath, args);
   }
   const close = async () => {

@@ -98,10 +98,10 @@ export async function startNode(options: NodeOptions = {}): Promise<NodeProcess>
   const args = ['--http-addr', `127.0.0.1:${port}`, '--data-dir', directory, '--functions-dir', FUNCTIONS];
   const startedAtMs = performance.now();
   // Extra flags for Node's own profiler; and a PATH without a nats-server, which `dev` would start.
-  const nodeFlags = (process.env['CARILLON_BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
+  const flags = nodeFlags();
   const child = spawn(
     process.execPath,
-    [...nodeFlags, MAIN, 'dev', ...args, '--tag', 'my_role=web', '--log-level', 'warn', ...(options.args ?? [])],
+    [...flags, MAIN, 'dev', ...args, '--tag', 'my_role=web', '--log-level', 'warn', ...(options.args ?? [])],
     { env: { PATH: '/usr/bin:/bin', HOME: process.env['HOME'] ?? '' }, stdio: ['ignore', 'ignore', 'pipe'] },
   );
   const words = lastWordsOf(child);
@@ -292,4 +292,9 @@ export async function freePort(): Promise<number> {
       server.close(() => resolve(address !== null && typeof address === 'object' ? address.port : 0));
     });
   });
+}
+
+/** For each node's own runtime, such as those of a profiler. */
+export function nodeFlags(): readonly string[] {
+  return (process.env['CARILLON_BENCH_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
 }
