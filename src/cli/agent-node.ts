@@ -1,6 +1,5 @@
 /** Starts the node of `carillon agent`: it only executes. With an HTTP address it shows its probes and metrics there. */
 import { systemTurns } from '../actors/system-turns.ts';
-import { createProbeDoor } from '../api/fastify-http.ts';
 import { createPinoLog } from '../base/pino-log.ts';
 import { createPromMetrics } from '../base/prom-metrics.ts';
 import { SystemClock } from '../base/system-clock.ts';
@@ -10,10 +9,10 @@ import { openWorkWires } from '../nats-wires.ts';
 import { startNode } from '../node.ts';
 import type { NodeSettings } from '../settings-table.ts';
 import { joinAsMember, mint, presenceCheck } from './cluster-member.ts';
+import { type ClusterNode, nodeConfig } from './cluster-node.ts';
 import { hearStopSignals } from './dev-signals.ts';
 import { advertisedAddress, makeExecutors, stopProcessWith, takeAddress } from './node-parts.ts';
 import type { Secrets } from './secrets.ts';
-import { type ClusterNode, nodeConfig } from './server-node.ts';
 
 const GRACE_MS = 1_000;
 
@@ -62,10 +61,11 @@ export async function startAgentNode(
     { name: 'not-draining', isOk: !isDraining, detail: isDraining ? 'the node is about to stop' : '' },
     presenceCheck(member),
   ];
+  // An agent without HTTP does not carry the code of a door.
   const http =
     address === null
       ? null
-      : createProbeDoor({
+      : (await import('../api/fastify-http.ts')).createProbeDoor({
           context: {
             backend: {
               health: () => Promise.resolve({ checks: checks() }),

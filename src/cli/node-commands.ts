@@ -2,8 +2,8 @@
 import { Command } from 'commander';
 import { CodedError } from '../base/errors.ts';
 import type { NodeSettings } from '../settings-table.ts';
+import type { ClusterNode } from './cluster-node.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
-import type { ClusterNode } from './server-node.ts';
 import { addSettingOptions, loadSettings, type NodeOptions } from './setting-options.ts';
 
 export function serverCommand(version: string): Command {

@@ -17,6 +17,7 @@ import { openWorkWires } from '../nats-wires.ts';
 import { type RunningNode, startNode } from '../node.ts';
 import { readMeta } from '../scheduler/state.ts';
 import { joinAsMember, type Member, mint, presenceCheck } from './cluster-member.ts';
+import { type ClusterNode, nodeConfig } from './cluster-node.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { hearStopSignals } from './dev-signals.ts';
 import {
@@ -28,14 +29,6 @@ import {
   takeAddress,
 } from './node-parts.ts';
 import type { Secrets } from './secrets.ts';
-
-export interface ClusterNode {
-  /** '' without HTTP. */
-  readonly url: string;
-  readonly directory: string;
-  /** Resolves when the node has stopped after a signal. */
-  readonly ended: Promise<void>;
-}
 
 /** What callers, once the drain is over, have for taking their answers. */
 const GRACE_MS = 1_000;
@@ -109,29 +102,6 @@ export async function startServerNode(
   const endWatching = keepServiceReady(service, backend, clock);
   const parts = { http, service, node, member, endRefreshing, endWatching, drainMs: settings.drainMs, log };
   return { url, directory, ended: stopAsked.then(() => close(parts)) };
-}
-
-/** What servers and agents tell of themselves alike. */
-export function nodeConfig(
-  settings: Omit<Settings, 'http'>,
-  { identity, formation }: Pick<Member, 'identity' | 'formation'>,
-  version: string,
-) {
-  return {
-    nodeName: settings.nodeName,
-    cluster: settings.cluster,
-    tags: settings.tags,
-    slots: settings.slots,
-    settings: {
-      defaultZone: settings.defaultZone,
-      defaultTargets: settings.defaultTargets,
-      keepFiresMs: settings.keepFiresMs,
-    },
-    timing: { leaseMs: settings.leaseMs, marginMs: settings.leaseMarginMs },
-    formation,
-    identity,
-    version,
-  };
 }
 
 function warnOfDifferences(settings: Settings, meta: ReturnType<typeof readMeta>, log: Log): void {
