@@ -319,6 +319,17 @@ export function decodeRow<Row extends StateRow>(bytes: Uint8Array): Row {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   const [version, row] = JSON.parse(text) as [number, Row];
   if (version !== ROW_VERSION) throw new Error(`row of unknown version ${version}: ${text.slice(0, 120)}`);
-  // Rows of earlier builds do not have the two fields. Behind the others, since the bytes of a row are hashed.
-  return row.type === 'node' && row.hasLeft === undefined ? { ...row, closedMs: null, hasLeft: false } : row;
+  return completed(row);
+}
+
+/** How long an attempt of an earlier build may wait: as long as a run by hand. */
+const START_WITHIN_MS = 600_000;
+
+/** Rows of earlier builds lack some fields. Those go behind the others, since the bytes of a row are hashed. */
+function completed<Row extends StateRow>(row: Row): Row {
+  if (row.type === 'node' && row.hasLeft === undefined) return { ...row, closedMs: null, hasLeft: false };
+  if (row.type === 'execution' && row.startByMs === undefined) {
+    return { ...row, startByMs: row.assignedMs + START_WITHIN_MS };
+  }
+  return row;
 }
