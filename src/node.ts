@@ -9,6 +9,7 @@ import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
 import type { HealthView } from './api/backend.ts';
 import { type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
+import { isJobGone, leaderCheck, sessionCheck } from './api/disk-facts.ts';
 import { DiskReader } from './api/disk-reader.ts';
 import { ServerBackend } from './api/server-backend.ts';
 import {
@@ -30,11 +31,10 @@ import { type Identity, joinCluster, openIdentity } from './cluster/identity.ts'
 import type { Transport } from './cluster/transport.ts';
 import type { Executor } from './executors/executor.ts';
 import { readOutput } from './executors/output-store.ts';
-import { parseUid } from './jobs/ids.ts';
 import type { Zones } from './jobs/zone.ts';
+import { drain } from './node-drain.ts';
 import { bootstrapLog } from './raft/log-store.ts';
 import { Schedules } from './scheduler/chain.ts';
-import { type JobRow, keys, type MetaRow, type NodeRow } from './scheduler/rows.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
 import type { State } from './scheduler/state.ts';
 import type { Progress } from './scheduler/state-actor.ts';
@@ -274,65 +274,6 @@ async function startConsensusHere(
 export async function transferLeadership(raft: Consensus['raft'], timeoutMs: number): Promise<string | null> {
   const outcome = await askPromise(raft, { type: 'transfer' }, timeoutMs);
   return outcome.type === 'answer' && outcome.answer.type === 'transferred' ? outcome.answer.leader : null;
-}
-
-function leaderCheck(reader: DiskReader, leader: string | null): HealthView['checks'][number] {
-  if (leader === null) return { name: 'leader', isOk: false, detail: 'no leader is known' };
-  return { name: 'leader', isOk: true, detail: reader.get<NodeRow>(keys.node(leader))?.name ?? leader };
-}
-
-/** A run that is asked for before the session of this boot is open may find no node at all. */
-function sessionCheck(reader: DiskReader, { node, boot }: Self, slots: number): HealthView['checks'][number] {
-  const name = 'session';
-  if (slots === 0) return { name, isOk: true, detail: 'not needed: the node has no slots' };
-  const row = reader.get<NodeRow>(keys.node(node));
-  const isOk = row?.isOpen === true && row.boot === boot;
-  return { name, isOk, detail: isOk ? '' : 'the leader has not opened the session of this start yet' };
-}
-
-/** A uid carries the index of the entry that made it, so one that is still to come is told from one that was. */
-function isJobGone(reader: DiskReader, uid: string): boolean {
-  const { appliedIndex } = reader.get<MetaRow>(keys.meta) ?? { appliedIndex: 0 };
-  const index = parseUid(uid)?.index ?? Number.POSITIVE_INFINITY;
-  return index <= appliedIndex && reader.get<JobRow>(keys.job(uid)) === undefined;
-}
-
-const OUTBOX_LOOK_MS = 20;
-/** The executor answers sooner. */
-const LEAVE_MS = 2_000;
-const STORED_MS = 2_000;
-
-async function drain({
-  work: { executor },
-  stateActor,
-  clock,
-  timeoutMs,
-}: {
-  readonly work: Work;
-  /** Null on an agent. */
-  readonly stateActor: Consensus['stateActor'] | null;
-  readonly clock: Clock;
-  readonly timeoutMs: number;
-}): Promise<boolean> {
-  const isDrained = await drainWork(executor, clock, timeoutMs);
-  if (isDrained) await askPromise(executor, { type: 'leave' }, LEAVE_MS);
-  // The end of its own session is among the entries that a clean stop has on disk.
-  if (stateActor !== null) await askPromise(stateActor, { type: 'await-stored' }, STORED_MS);
-  return isDrained;
-}
-
-/** A result is taken when a committed entry has acknowledged it, and a server has what there is of output. */
-async function drainWork(executor: Work['executor'], clock: Clock, timeoutMs: number): Promise<boolean> {
-  const untilMs = clock.monotonic() + timeoutMs;
-  const drained = await askPromise(executor, { type: 'drain' }, timeoutMs);
-  if (drained.type === 'failed') return false;
-  while (clock.monotonic() < untilMs) {
-    const seen = await askPromise(executor, { type: 'inspect' }, timeoutMs);
-    if (seen.type === 'failed') return false;
-    if (seen.answer.type === 'state' && seen.answer.owed === 0) return true;
-    await new Promise<void>((resolve) => clock.after(OUTBOX_LOOK_MS, resolve));
-  }
-  return false;
 }
 
 /** Opens the directory's identity, and on the first start of a server writes entry 1 of its log. */
