@@ -32,38 +32,20 @@ export async function startCluster(): Promise<Target> {
   const natsPort = await freePort();
   start('nats', await findNatsServer(), ['-a', '127.0.0.1', '-p', String(natsPort)]);
   const common = ['--cluster', 'bench', '--nats-url', `nats://127.0.0.1:${natsPort}`, '--log-level', 'warn'];
+  const startNode = (command: string, name: string, own: readonly string[]) => {
+    const args = [command, '--node-name', name, '--data-dir', join(directory, name), ...own, ...common];
+    start(name, process.execPath, [...nodeFlags(), MAIN, ...args]);
+  };
   const urls: string[] = [];
   for (const name of SERVERS) {
     const port = await freePort();
     urls.push(`http://127.0.0.1:${port}`);
     const own = ['--http-addr', `127.0.0.1:${port}`, '--bootstrap-expect', String(SERVERS.length), '--slots', '0'];
-    const args = [
-      ...nodeFlags(),
-      MAIN,
-      'server',
-      '--node-name',
-      name,
-      '--data-dir',
-      join(directory, name),
-      ...own,
-      ...common,
-    ];
-    start(name, process.execPath, args);
+    startNode('server', name, own);
   }
   for (const name of AGENTS) {
     const own = ['--tag', 'my_role=web', '--functions-dir', FUNCTIONS];
-    const args = [
-      ...nodeFlags(),
-      MAIN,
-      'agent',
-      '--node-name',
-      name,
-      '--data-dir',
-      join(directory, name),
-      ...own,
-      ...common,
-    ];
-    start(name, process.execPath, args);
+    startNode('agent', name, own);
   }
   const close = async () => {
     // NATS last: nodes that stop have something to say.

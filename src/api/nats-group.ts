@@ -18,6 +18,7 @@ export class NatsGroup {
   readonly #startedMs: number;
   #mayJoin = false;
 
+  /** Times are monotonic. */
   constructor(startedMs: number) {
     this.#startedMs = startedMs;
   }

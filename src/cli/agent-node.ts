@@ -9,7 +9,7 @@ import { openWorkWires } from '../nats-wires.ts';
 import { startNode } from '../node.ts';
 import type { NodeSettings } from '../settings-table.ts';
 import { joinAsMember, mint, presenceCheck } from './cluster-member.ts';
-import { type ClusterNode, nodeConfig } from './cluster-node.ts';
+import { type ClusterNode, clusterConfig } from './cluster-node.ts';
 import { hearStopSignals } from './dev-signals.ts';
 import { advertisedAddress, makeExecutors, stopProcessWith, takeAddress } from './node-parts.ts';
 import type { Secrets } from './secrets.ts';
@@ -37,7 +37,7 @@ export async function startAgentNode(
   const loopDelay = new LoopDelay('main');
   const node = await startNode(
     {
-      ...nodeConfig(settings, member, version),
+      ...clusterConfig(settings, member, version),
       isServer: false,
       address: address === null ? '' : advertisedAddress(settings, address),
     },

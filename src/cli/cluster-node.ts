@@ -1,6 +1,7 @@
 /** What servers and agents of a cluster have in common. */
 import type { Settings } from '../config.ts';
 import type { Member } from './cluster-member.ts';
+import { nodeConfig } from './node-parts.ts';
 
 export interface ClusterNode {
   /** '' without HTTP. */
@@ -10,25 +11,12 @@ export interface ClusterNode {
   readonly ended: Promise<void>;
 }
 
-/** What servers and agents tell of themselves alike. */
-export function nodeConfig(
+/** What servers and agents start with alike. */
+export function clusterConfig(
   settings: Omit<Settings, 'http'>,
   { identity, formation }: Pick<Member, 'identity' | 'formation'>,
   version: string,
 ) {
-  return {
-    nodeName: settings.nodeName,
-    cluster: settings.cluster,
-    tags: settings.tags,
-    slots: settings.slots,
-    settings: {
-      defaultZone: settings.defaultZone,
-      defaultTargets: settings.defaultTargets,
-      keepFiresMs: settings.keepFiresMs,
-    },
-    timing: { leaseMs: settings.leaseMs, marginMs: settings.leaseMarginMs },
-    formation,
-    identity,
-    version,
-  };
+  const timing = { leaseMs: settings.leaseMs, marginMs: settings.leaseMarginMs };
+  return { ...nodeConfig(settings, version), timing, formation, identity };
 }

@@ -29,6 +29,7 @@ import {
   apiContext,
   keepFactsFresh,
   makeExecutors,
+  nodeConfig,
   stopProcessWith,
   type TakenAddress,
   takeAddress,
@@ -121,18 +122,9 @@ async function startOn(disk: Disk, startingNats: Promise<DevNats | null>, starti
   let running: RunningNode | undefined;
   const node = await startNode(
     {
-      nodeName: settings.nodeName,
-      cluster: settings.cluster,
+      ...nodeConfig(settings, version),
       isServer: true,
-      tags: settings.tags,
-      slots: settings.slots,
-      settings: {
-        defaultZone: settings.defaultZone,
-        defaultTargets: settings.defaultTargets,
-        keepFiresMs: settings.keepFiresMs,
-      },
       formation: null,
-      version,
       address: advertisedAddress(settings, address),
     },
     {

@@ -67,6 +67,12 @@ export function apiContext(parts: {
   };
 }
 
+/** What every node starts with, whatever its command. */
+export function nodeConfig(settings: Omit<Settings, 'http'>, version: string) {
+  const { nodeName, cluster, tags, slots, defaultZone, defaultTargets, keepFiresMs } = settings;
+  return { nodeName, cluster, tags, slots, settings: { defaultZone, defaultTargets, keepFiresMs }, version };
+}
+
 /** The address of a node's HTTP, before the node is there to listen on it. */
 export interface TakenAddress extends HttpAddress {
   /** To be called right before somebody listens there. */

@@ -17,7 +17,7 @@ import { openWorkWires } from '../nats-wires.ts';
 import { type RunningNode, startNode } from '../node.ts';
 import { readMeta } from '../scheduler/state.ts';
 import { joinAsMember, type Member, mint, presenceCheck } from './cluster-member.ts';
-import { type ClusterNode, nodeConfig } from './cluster-node.ts';
+import { type ClusterNode, clusterConfig } from './cluster-node.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { hearStopSignals } from './dev-signals.ts';
 import {
@@ -65,7 +65,7 @@ export async function startServerNode(
   const clock = new SystemClock();
   const node = await startNode(
     {
-      ...nodeConfig(settings, member, version),
+      ...clusterConfig(settings, member, version),
       isServer: true,
       address: advertisedAddress(settings, address),
     },
@@ -114,10 +114,10 @@ const READY_MS = 250;
 
 /** A server that should not take calls leaves the group, and comes back. */
 function keepServiceReady(service: NatsService, backend: ServerBackend, clock: Clock): () => void {
-  const group = new NatsGroup(clock.now());
+  const group = new NatsGroup(clock.monotonic());
   const look = async () => {
     const { checks } = await backend.health();
-    service.setReady(group.belongs(checks, clock.now()));
+    service.setReady(group.belongs(checks, clock.monotonic()));
   };
   service.setReady(false);
   const timer = setInterval(() => void look(), READY_MS);
