@@ -108,6 +108,7 @@ export interface Backend {
     range: { readonly fromMs: number; readonly toMs: number; readonly limit: number; readonly cursor: string | null },
   ): Promise<(Page<FireView> & { readonly next: string | null }) | undefined>;
   runs(job: string): Promise<Page<RunView> | undefined>;
+  /** Executions that are open now, oldest first as in Dkron. */
   busy(): Promise<Page<ExecutionView>>;
   members(): Promise<Page<NodeView>>;
   health(): Promise<HealthView>;

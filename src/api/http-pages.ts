@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Clock } from '../base/time.ts';
+import { tagsOfNode } from '../jobs/placement.ts';
 import type { HealthView } from './backend.ts';
 import type { ApiContext } from './call.ts';
 import { isPresent, type Query } from './query.ts';
@@ -38,7 +39,7 @@ export function addPages(
     return {
       agent: { name: options.nodeName, version: options.version },
       serf: { members: String(members.length), failed: String(failed), left: String(left), health_score: '0' },
-      tags: own === undefined ? {} : { ...own.tags, server: String(own.isServer) },
+      tags: own === undefined ? {} : tagsOfNode(own),
     };
   };
   instance.get('/v1', page);

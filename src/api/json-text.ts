@@ -1,9 +1,9 @@
 /** JSON in and out of the doors: read with bounds, written with exact integers. */
 import { CodedError, type Fault } from '../base/errors.ts';
+import { JSON_DEPTH_MAX } from '../base/json-depth.ts';
 import type { Json } from '../jobs/job.ts';
 
 export const BODY_BYTES_MAX = 1024 * 1024;
-export const DEPTH_MAX = 32;
 /** Far above any job; it bounds the work of what follows. */
 const VALUES_MAX = 100_000;
 
@@ -70,23 +70,6 @@ export function writeJson(value: JsonOut): string {
   return `{${text}}`;
 }
 
-/** How many levels of lists and objects a JSON text has, found without recursion. Of other text it means nothing. */
-export function depthOf(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  let isInString = false;
-  for (let place = 0; place < text.length; place += 1) {
-    const code = text.charCodeAt(place);
-    if (isInString) {
-      if (code === BACKSLASH) place += 1;
-      else if (code === QUOTE) isInString = false;
-    } else if (code === QUOTE) isInString = true;
-    else if (code === OPEN_LIST || code === OPEN_OBJECT) deepest = Math.max(deepest, ++depth);
-    else if (code === CLOSE_LIST || code === CLOSE_OBJECT) depth -= 1;
-  }
-  return deepest;
-}
-
 /** With Dkron's four blanks a level, for `?pretty`. */
 export function writePrettyJson(value: JsonOut, indent = ''): string {
   if (value === null || typeof value !== 'object') return writeJson(value);
@@ -139,13 +122,6 @@ function quote(text: string): string {
   return text.length <= PLAIN_LENGTH_MAX && PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_LIST = 0x5b;
-const CLOSE_LIST = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-
 function isArray(value: JsonOut): value is readonly JsonOut[] {
   return Array.isArray(value);
 }
@@ -154,8 +130,8 @@ function findUnsafe(root: Json): Fault | undefined {
   let count = 0;
   const visit = (value: Json, path: string, depth: number): Fault | undefined => {
     if (value === null || typeof value !== 'object') return undefined;
-    if (depth > DEPTH_MAX) {
-      return fault(path, null, `at most ${DEPTH_MAX} levels`, `is nested deeper than ${DEPTH_MAX} levels`);
+    if (depth > JSON_DEPTH_MAX) {
+      return fault(path, null, `at most ${JSON_DEPTH_MAX} levels`, `is nested deeper than ${JSON_DEPTH_MAX} levels`);
     }
     for (const [key, item] of Object.entries(value)) {
       count += 1;

@@ -28,7 +28,7 @@ export async function listJobs(context: ApiContext, call: Call): Promise<Answer>
 export async function getRun(context: ApiContext, call: Call): Promise<Answer> {
   const found = await context.backend.run(call.name, call.id);
   if (found === undefined) throw new CodedError('not-found', `job ${shown(call.name)} has no run ${shown(call.id)}`);
-  const executions = await writeExecutions(context, found.executions);
+  const executions = await writeExecutions(context, found.executions, null);
   return { status: 200, headers: indexHeader(found.index), body: { ...writeRun(found.run), executions } };
 }
 
@@ -45,7 +45,7 @@ export async function listExecutions(context: ApiContext, call: Call): Promise<A
   const page = await context.backend.executions(call.name, order);
   if (page === undefined) throw unknownJob(call.name);
   const outputs = await readOutputs(context, page.items, outputBytesMax);
-  const body = page.items.map((view, index) => writeExecution(view, outputs[index] ?? tailOf(view), 'listed'));
+  const body = outputs.map(({ view, output }) => writeExecution(view, output, 'listed'));
   const headers = { ...pageHeaders(page), ...cutWarning(page, 'executions') };
   return { status: 200, headers, body };
 }
@@ -55,8 +55,8 @@ export async function getExecution(context: ApiContext, call: Call): Promise<Ans
   const found = await context.backend.execution(call.name, call.id);
   if (found === undefined)
     throw new CodedError('not-found', `job ${shown(call.name)} has no execution ${shown(call.id)}`);
-  const [output = tailOf(found)] = await readOutputs(context, [found], bytesMax);
-  return { status: 200, headers: indexHeader(found.index), body: writeExecution(found, output) };
+  const [body = null] = await writeExecutions(context, [found], bytesMax);
+  return { status: 200, headers: indexHeader(found.index), body };
 }
 
 export async function listFires(context: ApiContext, call: Call): Promise<Answer> {
@@ -65,11 +65,9 @@ export async function listFires(context: ApiContext, call: Call): Promise<Answer
   return { status: 200, headers: pageHeaders(page), body: { items: page.items.map(writeFire), next: page.next } };
 }
 
-/** Executions that are open now, oldest first as in Dkron. */
 export async function listBusy(context: ApiContext, _call: Call): Promise<Answer> {
   const page = await context.backend.busy();
-  const items = page.items.toSorted((left, right) => startOf(left) - startOf(right));
-  const body = items.map((view) => writeExecution(view, tailOf(view)));
+  const body = page.items.map((view) => writeExecution(view, tailOf(view)));
   return { status: 200, headers: pageHeaders(page), body };
 }
 
@@ -109,21 +107,18 @@ export async function getHealth(context: ApiContext, _call: Call): Promise<Answe
 
 /** As run-and-wait hands it out. */
 export async function writeFinishedRun(context: ApiContext, ended: FinishedRun): Promise<JsonOut> {
-  const executions = await writeExecutions(context, ended.executions, ARRIVAL_MS);
+  const executions = await writeExecutions(context, ended.executions, null, ARRIVAL_MS);
   return { id: ended.run.id, state: ended.run.state, reason: ended.run.reason, executions };
 }
 
 async function writeExecutions(
   context: ApiContext,
   views: readonly ExecutionView[],
+  bytesMax: number | null,
   waitMs?: number,
 ): Promise<JsonOut[]> {
-  const outputs = await readOutputs(context, views, null, waitMs);
-  return views.map((view, index) => writeExecution(view, outputs[index] ?? tailOf(view)));
-}
-
-function startOf(view: ExecutionView): number {
-  return view.startedMs ?? view.assignedMs;
+  const outputs = await readOutputs(context, views, bytesMax, waitMs);
+  return outputs.map(({ view, output }) => writeExecution(view, output));
 }
 
 function unknownJob(name: string): CodedError {

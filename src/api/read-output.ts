@@ -16,13 +16,18 @@ const SEARCH_MS = 1_000;
 /** An output may come later than the result that it belongs to. */
 export const ARRIVAL_MS = 250;
 
-/** One text for each; `bytesMax` of each at most, from its end. `waitMs`: what is missing may be about to arrive. */
+export interface WithOutput {
+  readonly view: ExecutionView;
+  readonly output: OutputText;
+}
+
+/** `bytesMax` of each at most, from its end. `waitMs`: what is missing may be about to arrive. */
 export async function readOutputs(
   context: ApiContext,
   views: readonly ExecutionView[],
   bytesMax: number | null,
   waitMs = 0,
-): Promise<readonly OutputText[]> {
+): Promise<readonly WithOutput[]> {
   const wantedMax = Math.min(bytesMax ?? OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX);
   const sizes = views.map(({ outputTail, storedBytes }) => {
     const tailBytes = Buffer.byteLength(outputTail, 'utf8');
@@ -30,11 +35,11 @@ export async function readOutputs(
   });
   const shares = shareOutput(sizes, ANSWER_BYTES_MAX);
   const searchNow = searchFrom(context.clock, waitMs);
-  const texts: OutputText[] = [];
+  const read: WithOutput[] = [];
   for (const [index, view] of views.entries()) {
-    texts.push(await readOutput(context, view, shares[index] ?? 0, searchNow));
+    read.push({ view, output: await readOutput(context, view, shares[index] ?? 0, searchNow) });
   }
-  return texts;
+  return read;
 }
 
 /** What the row holds, without a look into the store. */

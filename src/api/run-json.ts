@@ -1,10 +1,11 @@
 /** Runs, executions and fires as clients see them. */
 
+import { depthOfJson, JSON_DEPTH_MAX } from '../base/json-depth.ts';
 import type { ExecutionState } from '../jobs/execution.ts';
 import { writeInstant } from '../jobs/instant.ts';
 import type { ExecutionView, FireView, RunView } from '../scheduler/views.ts';
 import { writeInstantOrNull, writeInstantOrZero } from './instant-text.ts';
-import { DEPTH_MAX, depthOf, type JsonOut } from './json-text.ts';
+import type { JsonOut } from './json-text.ts';
 
 /** Output as an answer shows it: the whole, or its end. */
 export interface OutputText {
@@ -89,7 +90,7 @@ export function isOpen(state: ExecutionState): boolean {
 /** A function's result is JSON text; shown as what it means, unless it is too deep for those who read or write it. */
 function readResult(text: string | null): JsonOut {
   if (text === null) return null;
-  if (depthOf(text) > DEPTH_MAX) return text;
+  if (depthOfJson(text) > JSON_DEPTH_MAX) return text;
   try {
     return JSON.parse(text) as JsonOut;
   } catch {

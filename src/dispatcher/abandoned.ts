@@ -1,5 +1,5 @@
 /** What becomes of an execution that is open while the session that it was assigned to is over. */
-import { refusedFinish } from '../executors/finishes.ts';
+import { lostFinish, refusedFinish } from '../executors/finishes.ts';
 import type { Finish } from '../jobs/finish.ts';
 import type { NodeRow } from '../scheduler/rows.ts';
 
@@ -32,21 +32,5 @@ export function abandonedFinish(
 ): Finish | null {
   if (node?.isOpen === true) return null;
   if (node?.hasLeft === true && node.session === session) return refusedFinish(execution, 'never-started', nowMs);
-  return lostFinish(execution, nowMs);
-}
-
-function lostFinish(execution: string, nowMs: number): Finish {
-  return {
-    execution,
-    outcome: 'lost',
-    reason: 'the node was silent for too long',
-    startedAtMs: null,
-    finishedAtMs: nowMs,
-    exitCode: null,
-    signal: null,
-    result: null,
-    outputTail: '',
-    outputBytes: 0,
-    storedBytes: 0,
-  };
+  return lostFinish({ execution, startedAtMs: null }, 'the node was silent for too long', nowMs);
 }

@@ -339,7 +339,7 @@ class DispatcherActor implements Actor<DispatcherMessage> {
   }
 
   #nowMs(): number {
-    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
+    return this.#options.time.stampMs(this.#options.state.meta.loggedMs);
   }
 }
 

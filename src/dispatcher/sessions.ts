@@ -248,7 +248,7 @@ export class Sessions {
   }
 
   get #nowMs(): number {
-    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
+    return this.#options.time.stampMs(this.#options.state.meta.loggedMs);
   }
 }
 

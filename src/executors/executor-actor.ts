@@ -154,7 +154,7 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
   #takeOver(stored: NodeStoreState): void {
     for (const finish of stored.finishes) this.#outbox.add(finish);
     for (const mark of stored.marks) {
-      const finish = lostFinish(mark, this.#context.clock.now());
+      const finish = lostFinish(mark, 'node-restarted', this.#context.clock.now());
       logEnd(this.#context.log, finish, mark.job, mark.run);
       this.#writes.add(deleteMark(mark.execution));
       this.#owe(finish);
@@ -214,13 +214,14 @@ class ExecutorActor implements Actor<ExecutorMessage, ExecutorAnswer> {
     if (item.session !== this.#membership.session) return 'session';
     if (nowMs > item.startByMs) return 'start-by';
     if (this.#membership.isDraining) return 'draining';
-    if (!this.#hasOutboxRoom()) return 'outbox-full';
+    if (!this.#makeOutboxRoom()) return 'outbox-full';
     // Slots that are free take what is ready at once, so only what exceeds them really queues.
     const isRoom = this.#waitingCount < this.#queueMax + Math.max(0, this.#options.slots - this.#slotsUsed);
     return isRoom ? null : 'no-slot';
   }
 
-  #hasOutboxRoom(): boolean {
+  /** Lets go of what another server's copy makes spare; false: it is full all the same. */
+  #makeOutboxRoom(): boolean {
     const released = this.#outbox.makeRoom();
     for (const one of released) this.#release(one);
     if (released.length > 0) {

@@ -1,6 +1,5 @@
 import type { Log } from '../base/telemetry.ts';
 import type { Ending } from './executor.ts';
-import type { StartedMark } from './node-store.ts';
 import type { Finish } from './protocol.ts';
 
 /** Output up to this size travels with the finish itself; a longer one also goes to the output store. */
@@ -52,14 +51,13 @@ export function impossibleFinish(execution: string, text: string, nowMs: number)
   };
 }
 
-/** It was running when the node's process ended; what became of it is not known. */
-export function lostFinish(mark: StartedMark, nowMs: number): Finish {
-  return {
-    ...neverRan(mark.execution, nowMs),
-    outcome: 'lost',
-    reason: 'node-restarted',
-    startedAtMs: mark.startedAtMs,
-  };
+/** It may have run; what became of it is not known. */
+export function lostFinish(
+  { execution, startedAtMs }: Pick<Finish, 'execution' | 'startedAtMs'>,
+  reason: string,
+  nowMs: number,
+): Finish {
+  return { ...neverRan(execution, nowMs), outcome: 'lost', reason, startedAtMs };
 }
 
 /** The last bytes as text, from the start of a character on; what is not UTF-8 becomes U+FFFD. */
@@ -80,6 +78,7 @@ export function logEnd(log: Log, finish: Finish, job: string, run: string): void
   else log.info(`execution ${outcome}`, fields);
 }
 
+/** Where nothing is known of how it went. */
 function neverRan(execution: string, nowMs: number): Omit<Finish, 'outcome' | 'reason'> {
   return {
     execution,

@@ -23,7 +23,6 @@ export const OUTBOX_LIMITS: OutboxLimits = {
 interface Entry {
   readonly finish: Finish;
   readonly finishBytes: number;
-  acknowledged: boolean;
   nextFinishMs: number;
   finishDelayMs: number;
 }
@@ -78,7 +77,7 @@ export class Outbox {
     if (this.#entries.has(finish.execution)) return;
     const finishBytes = approximateBytes(finish);
     const { resendMs: finishDelayMs } = this.#limits;
-    const entry = { finish, finishBytes, acknowledged: false, nextFinishMs: 0, finishDelayMs };
+    const entry = { finish, finishBytes, nextFinishMs: 0, finishDelayMs };
     this.#entries.set(finish.execution, entry);
     this.#unacknowledged.set(finish.execution, entry);
     if (finish.storedBytes > 0) this.#tails.add(finish.execution, finish.storedBytes);
@@ -89,7 +88,6 @@ export class Outbox {
   acknowledge(execution: string, copiesWanted: number): Released | null {
     const entry = this.#entries.get(execution);
     if (entry === undefined) return null;
-    entry.acknowledged = true;
     this.#unacknowledged.delete(execution);
     return this.#settle(entry, copiesWanted);
   }
@@ -120,7 +118,7 @@ export class Outbox {
     const due: Finish[] = [];
     let bytes = 0;
     for (const entry of this.#unacknowledged.values()) {
-      if (entry.acknowledged || entry.nextFinishMs > nowMs) continue;
+      if (entry.nextFinishMs > nowMs) continue;
       if (due.length > 0 && bytes + entry.finishBytes > this.#limits.messageBytesMax) break;
       due.push(entry.finish);
       bytes += entry.finishBytes;
@@ -162,8 +160,8 @@ export class Outbox {
   }
 
   #settle(entry: Entry, copiesWanted: number): Released | null {
-    if (!entry.acknowledged) return null;
     const { execution } = entry.finish;
+    if (this.#unacknowledged.has(execution)) return null;
     const copies = this.#tails.copies(execution);
     if (copies >= copiesWanted) return this.#release(entry);
     if (copies > 0) this.#spare.add(execution);

@@ -1,7 +1,8 @@
 import { endOfPrefix, type Storage } from '../store/storage.ts';
 import { JOB_PREFIX, uidOfJobKey } from './output-store.ts';
 
-const JOBS_PER_PAGE = 1_000;
+/** Each is looked up in the state, on the thread that answers clients. */
+const JOBS_PER_PAGE = 200;
 
 /**
  * Finds tails whose job is gone, a page of jobs at a time, round and round. Most tails go with their job; this is for

@@ -3,13 +3,12 @@ import { Writable } from 'node:stream';
 import { format, inspect } from 'node:util';
 import { getHeapStatistics } from 'node:v8';
 import { parentPort } from 'node:worker_threads';
+import { depthOfJson, JSON_DEPTH_MAX } from '../base/json-depth.ts';
 import type { ThreadCall, ThreadOutput, ThreadResult } from './function-thread-protocol.ts';
 import { GAUGE, MEMORY_EXIT_CODE } from './function-thread-protocol.ts';
 
 const BEAT_MS = 50;
 const RESULT_BYTES_MAX = 64 * 1024;
-/** As deep as the API takes JSON. Whoever reads a result on its way to clients walks down into it. */
-const RESULT_DEPTH_MAX = 32;
 /** Output is sent on at this size, or with the next beat. */
 const FLUSH_CHARACTERS = 16_384;
 
@@ -138,9 +137,10 @@ async function callFunction(call: ThreadCall, abort: LazyAbort, mine: ThreadSink
       mine.write(`function: the result has ${sizeBytes} bytes of JSON, at most ${RESULT_BYTES_MAX} are kept\n`);
       return { isSuccess: false, result: null, reason: 'result too large' };
     }
-    const depth = depthOf(result);
-    if (depth > RESULT_DEPTH_MAX) {
-      mine.write(`function: the result is nested ${depth} levels deep, at most ${RESULT_DEPTH_MAX} are kept\n`);
+    // Of the text, since `toJSON` may have made another value.
+    const depth = depthOfJson(result);
+    if (depth > JSON_DEPTH_MAX) {
+      mine.write(`function: the result is nested ${depth} levels deep, at most ${JSON_DEPTH_MAX} are kept\n`);
       return { isSuccess: false, result: null, reason: 'result too deep' };
     }
     return { isSuccess: true, result, reason: '' };
@@ -148,19 +148,6 @@ async function callFunction(call: ThreadCall, abort: LazyAbort, mine: ThreadSink
     mine.write(`${error instanceof Error ? (error.stack ?? String(error)) : inspect(error)}\n`);
     return { isSuccess: false, result: null, reason: 'error' };
   }
-}
-
-/** Levels of lists and objects in JSON. Of the text, since `toJSON` may have made another value. */
-function depthOf(json: string): number {
-  let depth = 0;
-  let depthMax = 0;
-  for (const [token] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[[{\]}]/g)) {
-    if (token === '[' || token === '{') {
-      depth += 1;
-      depthMax = Math.max(depthMax, depth);
-    } else if (token === ']' || token === '}') depth -= 1;
-  }
-  return depthMax;
 }
 
 function memoryBytes(): number {

@@ -1,6 +1,12 @@
 /** Options of the `function` executor. */
-import { type ExecutorConfig, OptionReader, type OptionsRead } from './option-reader.ts';
-import { DURATION, positiveDuration, SIZE } from './shell-options.ts';
+import {
+  DURATION,
+  type ExecutorConfig,
+  OptionReader,
+  type OptionsRead,
+  positiveDuration,
+  SIZE,
+} from './option-reader.ts';
 import { parseSize } from './size.ts';
 
 export interface FunctionOptions {

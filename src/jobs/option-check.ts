@@ -16,10 +16,9 @@ export function checkOptions(executor: string, config: ExecutorConfig): OptionCh
   return { faults: [], warnings: READERS.has(executor) ? ignoredWarnings(executor, read.ignored) : [] };
 }
 
-const READERS: ReadonlyMap<string, (config: ExecutorConfig) => OptionsRead<unknown>> = new Map<
-  string,
-  (config: ExecutorConfig) => OptionsRead<unknown>
->([
+type Read = (config: ExecutorConfig) => OptionsRead<unknown>;
+
+const READERS: ReadonlyMap<string, Read> = new Map<string, Read>([
   ['shell', readShellOptions],
   ['http', readHttpOptions],
   ['function', readFunctionOptions],

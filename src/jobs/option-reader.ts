@@ -3,6 +3,7 @@
  * them. The check at the door and the executor read with the same reader, so both say the same.
  */
 import type { Fault } from '../base/errors.ts';
+import { parseDuration } from './duration.ts';
 import type { Json } from './job.ts';
 
 export type ExecutorConfig = Readonly<Record<string, Json>>;
@@ -100,3 +101,11 @@ export function parseTruth(text: string): boolean | undefined {
 }
 
 export const TRUTH = 'true or false';
+
+export function positiveDuration(text: string): number | undefined {
+  const durationMs = parseDuration(text) ?? 0;
+  return durationMs > 0 ? durationMs : undefined;
+}
+
+export const DURATION = 'a duration above 0s, such as 90s or 1h30m';
+export const SIZE = 'a size, such as 512MB (B, KB, MB, GB, TB)';

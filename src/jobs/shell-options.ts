@@ -1,6 +1,14 @@
 /** Dkron's options of the `shell` executor. */
-import { parseDuration } from './duration.ts';
-import { type ExecutorConfig, OptionReader, type OptionsRead, parseTruth, TRUTH } from './option-reader.ts';
+import {
+  DURATION,
+  type ExecutorConfig,
+  OptionReader,
+  type OptionsRead,
+  parseTruth,
+  positiveDuration,
+  SIZE,
+  TRUTH,
+} from './option-reader.ts';
 import { parseSize } from './size.ts';
 import { splitWords } from './split-words.ts';
 
@@ -20,9 +28,6 @@ export interface ShellOptions {
   readonly payload: Uint8Array | null;
 }
 
-export const DURATION = 'a duration above 0s, such as 90s or 1h30m';
-export const SIZE = 'a size, such as 512MB (B, KB, MB, GB, TB)';
-
 export function readShellOptions(config: ExecutorConfig): OptionsRead<ShellOptions> {
   const reader = new OptionReader('shell', config);
   const words = readWords(reader);
@@ -36,11 +41,6 @@ export function readShellOptions(config: ExecutorConfig): OptionsRead<ShellOptio
   const payload = reader.parsed('payload', parseBase64, 'base64', 'is not base64');
   const memoryBytesMax = limit ?? otherLimit;
   return reader.result({ words, environment, directory, timeoutMs, memoryBytesMax, user, payload });
-}
-
-export function positiveDuration(text: string): number | undefined {
-  const durationMs = parseDuration(text) ?? 0;
-  return durationMs > 0 ? durationMs : undefined;
 }
 
 /** Where there is a fault, what it returns is not used. */

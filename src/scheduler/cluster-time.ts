@@ -79,22 +79,25 @@ export class ClusterTime {
     return Math.abs(ownMs - agreedMs) <= AGREE_MS ? ownMs : agreedMs;
   }
 
+  /** What a command carries: never before logged time, so a leader that is behind waits instead of turning time back. */
+  stampMs(loggedMs: number): number {
+    return Math.max(this.now(), loggedMs);
+  }
+
   /** To be called from time to time by the leader: says what an operator must mend. */
   report(): void {
     const { clock, metrics } = this.#options;
     if (!this.isKnown) return this.#reportUnknown();
     this.#unknownSinceMs = null;
-    const aheadMs = this.#others.size === 0 ? 0 : clock.now() - this.#agreed(clock.now());
+    const ownMs = clock.now();
+    const aheadMs = ownMs - this.#agreed(ownMs);
     const isOff = Math.abs(aheadMs) > AGREE_MS;
     metrics.gauge('carillon_clock_ahead_seconds', isOff ? aheadMs / 1_000 : 0);
     if (!isOff) return;
     const side = aheadMs > 0 ? 'ahead of' : 'behind';
-    this.#log.warn(
-      `the clock of this leader is ${side} those of most servers, so theirs count: check its time service`,
-      {
-        seconds: Math.round(Math.abs(aheadMs) / 1_000),
-      },
-    );
+    const seconds = Math.round(Math.abs(aheadMs) / 1_000);
+    const words = `the clock of this leader is ${side} those of most servers, so theirs count: check its time service`;
+    this.#log.warn(words, { seconds });
   }
 
   #reportUnknown(): void {

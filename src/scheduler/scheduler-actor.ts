@@ -451,7 +451,6 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     this.#waiting.keep(found.waits, touched);
     for (const [uid, nextMs] of found.due) if (!touched.has(uid)) this.#due.move(uid, nextMs);
     this.#reservations.releaseOlderThan(this.#context.clock.monotonic() - SWEEP_MS);
-    this.#proposeGenesis();
     for (const uid of found.purges) {
       this.#propose(`purge/${uid}`, { type: 'purge', nowMs: this.#nowMs(), uid }, 'internal');
     }
@@ -478,9 +477,8 @@ class SchedulerActor implements Actor<SchedulerMessage, CompleteAnswer> {
     return this.#options.state.get<StatusRow>(keys.status(uid));
   }
 
-  /** Never before logged time, so that a leader whose clock is behind waits instead of turning time back. */
   #nowMs(): number {
-    return Math.max(this.#options.time.now(), this.#options.state.meta.loggedMs);
+    return this.#options.time.stampMs(this.#options.state.meta.loggedMs);
   }
 }
 

@@ -24,7 +24,7 @@ test('the node’s own page, probes and metrics', async () => {
   assert.deepEqual(page.json, {
     agent: { name: 'alpha', version: '0.1.0' },
     serf: { members: '2', failed: '1', left: '0', health_score: '0' },
-    tags: { my_role: 'web', server: 'true' },
+    tags: { my_role: 'web', server: 'true', version: '0.1.0' },
   });
   assert.equal(slash.status, 200);
   assert.deepEqual([live.status, live.text, ready.text], [200, 'ok', 'ok']);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readInstant } from '../../src/api/instant-text.ts';
-import { depthOf, type JsonOut, parseJson, writeJson, writePrettyJson } from '../../src/api/json-text.ts';
+import { type JsonOut, parseJson, writeJson, writePrettyJson } from '../../src/api/json-text.ts';
 import { writeInstant } from '../../src/jobs/instant.ts';
 
 test('what is written reads back as it was, compact and pretty', () => {
@@ -31,19 +31,6 @@ test('any text and any number is written as JSON.stringify writes it', () => {
       assert.equal(writeJson(any), JSON.stringify(any));
     }),
   );
-});
-
-test('the depth of a text is that of its value, whatever its strings hold', () => {
-  const deepest = (value: unknown): number =>
-    value === null || typeof value !== 'object' ? 0 : 1 + Math.max(0, ...Object.values(value).map(deepest));
-  const strings = fc.constantFrom('[', '{"', '\\"[[', '\\', ']]', '"');
-  const values = fc.jsonValue({ maxDepth: 6 });
-  fc.assert(
-    fc.property(fc.record({ values, strings: fc.dictionary(strings, strings) }), (value) => {
-      assert.equal(depthOf(JSON.stringify(value, null, 1)), deepest(value));
-    }),
-  );
-  assert.equal(depthOf('['.repeat(1_000_000)), 1_000_000);
 });
 
 test('absent fields are left out', () => {

@@ -153,8 +153,8 @@ test('an open execution shows the zero time and no outcome, and its start as ass
   const { call, backend } = setup();
   const open = { state: 'assigned', startedMs: null, finishedMs: null, exitCode: null, outputTail: '' } as const;
   backend.busyItems = [
-    executionView('0-2a-s9-0-1', { ...open, assignedMs: NOW_MS + 9 }),
     executionView('0-2a-s1-0-1', open),
+    executionView('0-2a-s9-0-1', { ...open, assignedMs: NOW_MS + 9 }),
   ];
 
   const reply = await call('GET', '/v1/busy');

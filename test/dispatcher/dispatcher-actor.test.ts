@@ -61,17 +61,7 @@ test('a welcome says when that was sent which it answers', () => {
   server.release();
   const session = server.node('n1')?.session ?? 0;
 
-  server.from({
-    type: 'heartbeat',
-    node: 'n1',
-    boot: 1,
-    session,
-    running: 0,
-    outbox: 0,
-    isDraining: false,
-    sentAtMs: 900,
-    wallMs: 0,
-  });
+  server.beat('n1', { sentAtMs: 900 });
   server.from({ type: 'hello', ...self, sentAtMs: 800, wallMs: 0 });
 
   assert.deepEqual(
@@ -273,17 +263,7 @@ test('a heartbeat of a closed session opens a new one; of another session, it is
   server.advance(0);
   const next = server.node('n1')?.session;
   assert.notEqual(next, session);
-  server.from({
-    type: 'heartbeat',
-    node: 'n1',
-    boot: 1,
-    session,
-    running: 0,
-    outbox: 0,
-    isDraining: false,
-    sentAtMs: 7,
-    wallMs: 0,
-  });
+  server.beat('n1', { session, sentAtMs: 7 });
 
   assert.equal(server.told('n1', 'welcome').at(-1)?.session, next);
 });

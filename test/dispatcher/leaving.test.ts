@@ -25,7 +25,7 @@ test('a node that drains gets nothing new, and is answered all the same', () => 
   const server = setup();
   server.hello('n1');
   const before = server.told('n1', 'welcome').length;
-  server.beat('n1', true);
+  server.beat('n1', { isDraining: true });
   server.hello('n2');
 
   const runs = [start(server), start(server)];

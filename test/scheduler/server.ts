@@ -258,20 +258,13 @@ export class Server {
     return { sentAtMs: clock.monotonic(), wallMs: clock.now() };
   }
 
-  beat(node: string, isDraining = false): void {
+  /** What is not given is as the registry has it. */
+  beat(node: string, changes: Partial<Extract<FromNode, { readonly type: 'heartbeat' }>> = {}): void {
     const row = this.node(node);
     if (row === undefined) return;
     const { boot, session } = row;
-    this.from({
-      type: 'heartbeat',
-      node,
-      boot,
-      session,
-      running: 0,
-      outbox: 0,
-      isDraining,
-      ...this.times(),
-    });
+    const load = { running: 0, outbox: 0, isDraining: false };
+    this.from({ type: 'heartbeat', node, boot, session, ...load, ...this.times(), ...changes });
   }
 
   /** In its present session. */

@@ -101,7 +101,7 @@ export const MISTAKES: readonly Mistake[] = [
     name: 'a finish is sent once and forgotten',
     file: 'executors/outbox.js',
     find: 'entry.nextFinishMs = nowMs + entry.finishDelayMs;',
-    replace: 'entry.acknowledged = true;',
+    replace: 'this.#unacknowledged.delete(entry.finish.execution);',
     seedsMax: 10,
   },
   {
