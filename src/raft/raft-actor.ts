@@ -142,6 +142,9 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
       case 'transfer':
         this.#transfer(reply);
         return;
+      case 'configure':
+      case 'read':
+        throw new Error(`raft: ${message.type} is to come`);
       case 'tick':
         this.#tick();
         return;
@@ -228,11 +231,14 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
       role: this.#role,
       term,
       leader,
-      voters,
+      configuration: { voters, outgoing: [], learners: [] },
+      isConfigurationCommitted: true,
       lastIndex: log.lastIndex,
       commitIndex: log.committed,
       appliedIndex: log.applied,
       firstIndex: log.firstIndex,
+      isWounded: false,
+      peers: [],
     };
   }
 

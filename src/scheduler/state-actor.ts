@@ -135,6 +135,8 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
         return this.#work();
       case 'installed':
         return this.#installed(message.index);
+      case 'configuration':
+        return;
       case 'flushed':
         return this.#flushed(message);
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeVoters, encodeVoters } from '../../src/raft/bootstrap.ts';
+import { decodeConfiguration, encodeConfiguration } from '../../src/raft/configuration.ts';
 import { decodeHead, decodeNote, encodeHead, encodeNote } from '../../src/raft/log-head.ts';
 import { BlockEncoder, clusterHash, decodeBlock, encodeBlock } from '../../src/raft/log-record.ts';
 import type { Message } from '../../src/raft/types.ts';
@@ -172,7 +172,7 @@ test('noise is refused or read, but never throws', () => {
       decodeTransfer(bytes);
       decodeBlock(CLUSTER, bytes);
       decodeHead(CLUSTER, bytes);
-      decodeVoters(bytes);
+      decodeConfiguration(bytes);
     }),
     { ...RUNS, numRuns: 2_000 },
   );
@@ -200,7 +200,19 @@ test('a batch is encoded once for the disk and all followers', () => {
   assert.notEqual(encoder.encode(0, entries), encoder.encode(0, entriesOf([1, 2])));
 });
 
-test('voters in any order give the same bytes', () => {
-  assert.deepEqual(encodeVoters(['b', 'a']), encodeVoters(['a', 'b']));
-  assert.deepEqual(decodeVoters(encodeVoters(['b', 'a'])), ['a', 'b']);
+test('voters in any order give the same bytes, as they did before there were learners', () => {
+  const plain = (voters: readonly string[]) => ({ voters, outgoing: [], learners: [] });
+
+  assert.deepEqual(encodeConfiguration(plain(['b', 'a'])), Buffer.from([1, 2, 1, 0x61, 1, 0x62]));
+  assert.deepEqual(decodeConfiguration(encodeConfiguration(plain(['b', 'a']))), plain(['a', 'b']));
+});
+
+test('a configuration comes back from its bytes', () => {
+  const learners = [
+    { node: 'd', becomesVoter: true, replaces: 'a' },
+    { node: 'e', becomesVoter: false, replaces: null },
+  ];
+  const configuration = { voters: ['a', 'b'], outgoing: ['a', 'c'], learners };
+
+  assert.deepEqual(decodeConfiguration(encodeConfiguration(configuration)), configuration);
 });

@@ -325,6 +325,8 @@ export class Node {
       case 'installed':
         this.installs += 1;
         assert.deepEqual({ index: event.index, term: event.term }, this.state.meta);
+        return;
+      case 'configuration':
     }
   }
 
