@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from 'nats';
 import {
   beginNode,
   type CallOptions,
@@ -143,6 +144,22 @@ export class Cluster {
       const alive = reply.items.filter((member) => member['statusText'] === 'alive');
       return alive.length === count ? reply.items : undefined;
     });
+  }
+
+  /** A server joins those who answer by NATS a moment after it is up. */
+  async untilAllAnswerByNats(): Promise<void> {
+    const client = await connect({ servers: `127.0.0.1:${this.nats.port}`, token: this.nats.token });
+    await until('all servers answer by NATS', async () => {
+      const options = { strategy: 'count', maxMessages: this.servers.size, maxWait: 1_000 } as const;
+      let count = 0;
+      try {
+        for await (const _answer of await client.requestMany('$SRV.PING.carillon', '', options)) count += 1;
+      } catch {
+        // Nobody yet.
+      }
+      return count === this.servers.size ? true : undefined;
+    });
+    await client.close();
   }
 
   async close(): Promise<void> {

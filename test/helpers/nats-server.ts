@@ -1,7 +1,8 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -63,12 +64,14 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
       if (line.includes('Server is ready')) resolve(found);
     });
   });
+  holdTests(child, false);
   return {
     url: `nats://${token}@127.0.0.1:${boundPort}`,
     port: boundPort,
     token,
     pid: child.pid ?? 0,
     stop: (signal = 'SIGTERM') => {
+      holdTests(child, true);
       child.kill(signal);
       return gone;
     },
@@ -119,6 +122,15 @@ export async function findNatsServer(): Promise<string> {
 }
 
 const LOG_LINES_MAX = 200;
+
+/** One that a failed test has left behind must not keep the test's process from ending. */
+function holdTests(child: ChildProcess, isHolding: boolean): void {
+  for (const part of [child, child.stderr as Socket | null]) {
+    if (isHolding) part?.ref();
+    else part?.unref();
+  }
+}
+
 const run = promisify(execFile);
 
 /** Into a folder of its own, then renamed: several test files may do this at the same time. */

@@ -9,6 +9,7 @@ const JOB = { name: 'kept', schedule: '@manually', command: 'true' };
 test('a server without a majority reads and refuses writes by NATS as by HTTP, and after a start too', async () => {
   const cluster = await Cluster.start({});
   await cluster.call('POST', '/v1/jobs', { body: JOB, status: 201 });
+  await cluster.untilAllAnswerByNats();
   const leader = await cluster.leader();
   const [left = '', ...others] = [...cluster.servers.keys()].sort((name) => (name === leader ? 1 : -1));
   const byNats = (...words: readonly string[]) =>
