@@ -8,6 +8,12 @@ import type { ActorSystem } from './actors/system.ts';
 import { decodeFrame, encodeFrame } from './cluster/json-frame.ts';
 import type { Arrival, Channel, Transport } from './cluster/transport.ts';
 import { createDispatcherActor, type DispatcherMessage } from './dispatcher/dispatcher-actor.ts';
+import {
+  createMembershipActor,
+  type MembershipAnswer,
+  type MembershipForward,
+  type MembershipMessage,
+} from './dispatcher/membership-actor.ts';
 import type { Executor } from './executors/executor.ts';
 import { createExecutorActor } from './executors/executor-actor.ts';
 import type { ExecutorAnswer, ExecutorMessage } from './executors/executor-message.ts';
@@ -21,11 +27,13 @@ import type { Entry, RaftAnswer } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
 import { ClusterTime } from './scheduler/cluster-time.ts';
 import type { StateEvent } from './scheduler/event.ts';
+import { keys, type NodeRow } from './scheduler/rows.ts';
 import { type CompleteAnswer, createSchedulerActor, type SchedulerMessage } from './scheduler/scheduler-actor.ts';
 import type { Settings } from './scheduler/settings.ts';
 import { createSnapshotPort, openStateStorage, stateMeta } from './scheduler/snapshot.ts';
 import { State } from './scheduler/state.ts';
 import {
+  type ConfigurationMessage,
   createStateActor,
   type EventsMessage,
   type LeadingMessage,
@@ -50,7 +58,7 @@ export interface Self {
   readonly name: string;
   readonly clusterUuid: string;
   readonly cluster: string;
-  /** nodeIds of the servers that vote. */
+  /** nodeIds of the servers that vote, as far as this node knew when it started. */
   readonly voters: readonly string[];
   readonly settings: Settings;
 }
@@ -61,9 +69,11 @@ export interface Timing {
   readonly leaseMs: number;
   /** Default 2,000. */
   readonly marginMs: number;
+  /** A server that is gone for so long is removed from the cluster, where that is safe. Default 0: never. */
+  readonly removeGoneAfterMs: number;
 }
 
-export const DEFAULT_TIMING: Timing = { leaseMs: 5_000, marginMs: 2_000 };
+export const DEFAULT_TIMING: Timing = { leaseMs: 5_000, marginMs: 2_000, removeGoneAfterMs: 0 };
 
 /** Better no answer than a wrong one. */
 const STOP_PROCESS: Supervision = { type: 'stop-process' };
@@ -79,7 +89,7 @@ export interface ConsensusOptions {
   /** Of this node, wherever it lives. */
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer>;
   /** Hears progress; answers clients on this node. */
-  readonly backend: ActorRef<Progress | EventsMessage, unknown>;
+  readonly backend: ActorRef<Progress | EventsMessage | ConfigurationMessage, unknown>;
   readonly probes?: ConsensusProbes;
 }
 
@@ -94,6 +104,7 @@ export interface Consensus {
   readonly raft: ActorRef<RaftMessage, RaftAnswer>;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer>;
   readonly dispatcher: ActorRef<DispatcherMessage>;
+  readonly membership: ActorRef<MembershipMessage, MembershipAnswer>;
   readonly stateActor: ActorRef<StateMessage, StoredAnswer>;
   readonly state: State;
   /** After the actors have stopped: notes that everything is in order, where it is. */
@@ -121,11 +132,14 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     },
   });
 
+  const { clock, log, metrics } = system;
+  const time = new ClusterTime({ node: self.node, voters: self.voters, clock, log, metrics });
   // The actors know each other in a ring: those made later are looked up when they are needed.
   const refs: { raft?: Consensus['raft']; leaders: ActorRef<EventsMessage | LeadingMessage, unknown>[] } = {
     leaders: [],
   };
   const answering: ActorRef<Progress | EventsMessage, unknown>[] = [];
+  const following: ActorRef<Progress, unknown>[] = [];
   const stateActor = system.spawn<StateMessage, StoredAnswer>({
     name: 'state',
     supervision: STOP_PROCESS,
@@ -137,6 +151,8 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       leaders: () => refs.leaders,
       backend: () => backend,
       answering: () => answering,
+      following: () => following,
+      onConfiguration: ({ configuration }) => time.follow(configuration.voters),
       ...(keepEvent === undefined ? {} : { keepEvent }),
       ...(onApplied === undefined ? {} : { onApplied: (entry, events) => onApplied(state, entry, events) }),
     }),
@@ -159,8 +175,6 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     }),
   });
   refs.raft = raft;
-  const { clock, log, metrics } = system;
-  const time = new ClusterTime({ node: self.node, voters: self.voters, clock, log, metrics });
   const scheduler = system.spawn<SchedulerMessage, CompleteAnswer>({
     name: 'scheduler',
     supervision: STOP_PROCESS,
@@ -191,7 +205,19 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
         executor.send(message);
         transport?.broadcast('leader', encodeFrame(message));
       },
-      ...timing,
+      leaseMs: timing.leaseMs,
+      marginMs: timing.marginMs,
+    }),
+  });
+  const membership = system.spawn<MembershipMessage, MembershipAnswer>({
+    name: 'membership',
+    supervision: STOP_PROCESS,
+    create: createMembershipActor({
+      node: self.node,
+      raft,
+      toServer: (server, message) => transport?.send(server, 'forward', encodeFrame(message)),
+      nameOf: (node) => state.get<NodeRow>(keys.node(node))?.name ?? node.slice(0, 8),
+      removeGoneAfterMs: timing.removeGoneAfterMs,
     }),
   });
   const submission = system.spawn<SubmissionMessage, SubmitAnswer>({
@@ -207,10 +233,12 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
   });
   refs.leaders.push(scheduler, dispatcher);
   answering.push(submission);
+  following.push(membership);
   return {
     raft,
     submission,
     dispatcher,
+    membership,
     stateActor,
     state,
     stop: () => (state.unflushed > 0 ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
@@ -232,6 +260,8 @@ export interface WorkOptions {
   readonly address: string;
   readonly executors: ReadonlyMap<string, Executor>;
   readonly transport: Transport | null;
+  /** nodeIds of the servers there are now. */
+  readonly servers: () => readonly string[];
   /** Whether a job was deleted, as far as this server knows. */
   readonly isJobGone: (uid: string) => boolean;
   /** Of this node, on a server. */
@@ -261,7 +291,7 @@ export async function startWork(options: WorkOptions): Promise<Work> {
             server: self.node,
             storage: outputStorage,
             isGone: options.isJobGone,
-            others: () => self.voters.filter((voter) => voter !== self.node),
+            others: () => options.servers().filter((server) => server !== self.node),
             toServer: (server, message) => transport?.send(server, 'exec', encodeFrame(message)),
             toNode: (node, message) => {
               if (node === self.node) refs.executor?.send(message);
@@ -286,7 +316,7 @@ export async function startWork(options: WorkOptions): Promise<Work> {
       storage,
       stored,
       leaseMs: timing.leaseMs,
-      servers: () => self.voters,
+      servers: options.servers,
       toLeader: (leader, message) => {
         if (leader === self.node) dispatcher()?.send({ type: 'from-node', message });
         else transport?.send(leader, 'report', encodeFrame(message));
@@ -306,6 +336,7 @@ export interface Doors {
   readonly raft: ActorRef<RaftMessage, RaftAnswer> | null;
   readonly dispatcher: ActorRef<DispatcherMessage> | null;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer> | null;
+  readonly membership: ActorRef<MembershipMessage, MembershipAnswer> | null;
   readonly executor: ActorRef<ExecutorMessage, ExecutorAnswer> | null;
   readonly output: ActorRef<OutputMessage, OutputAnswer> | null;
 }
@@ -324,7 +355,9 @@ function route(
   from: string,
   message: { readonly type: string },
 ): void {
-  if (channel === 'forward') {
+  if (channel === 'forward' && FOR_MEMBERSHIP.has(message.type)) {
+    doors.membership?.send({ type: 'forwarded', from, message: message as MembershipForward });
+  } else if (channel === 'forward') {
     doors.submission?.send({ type: 'forwarded', from, message: message as ForwardMessage });
   } else if (channel === 'report') {
     doors.dispatcher?.send({ type: 'from-node', message: message as FromNode });
@@ -336,6 +369,11 @@ function route(
     doors.executor?.send(message as ToNode | OutputStored);
   }
 }
+
+const FOR_MEMBERSHIP: ReadonlySet<string> = new Set<MembershipForward['type']>([
+  'membership-request',
+  'membership-answer',
+]);
 
 const FOR_OUTPUT: ReadonlySet<string> = new Set<BetweenOutputs['type']>([
   'output-wanted',

@@ -60,6 +60,7 @@ export function consensusThread(options: {
         stateActor: thread.link.ref('state'),
         submission: thread.link.ref('submission'),
         dispatcher: thread.link.ref('dispatcher'),
+        membership: thread.link.ref('membership'),
         reader: reader.storage,
         follow: (progress) => reader.follow(progress.storageName),
         transfer: (timeoutMs) => transferLeadership(thread.link.ref('raft'), timeoutMs),

@@ -45,8 +45,8 @@ serveThread<ConsensusThreadConfig>({
       executor: link.ref('executor'),
       backend: link.ref('backend'),
     });
-    const { raft, dispatcher, submission } = consensus;
-    const doors = { raft, dispatcher, submission, executor: null, output: null };
+    const { raft, dispatcher, submission, membership } = consensus;
+    const doors = { raft, dispatcher, submission, membership, executor: null, output: null };
     wires?.transport.onArrival((arrival) => routeArrival(doors, arrival));
     wires?.transport.onUnreachable((node) => raft.send({ type: 'unreachable', node }));
     stopActors = async () => {

@@ -7,7 +7,7 @@ import type { ActorRef } from './actors/actor.ts';
 import { askPromise } from './actors/ask.ts';
 import { ActorSystem } from './actors/system.ts';
 import type { Turns } from './actors/turns.ts';
-import type { HealthView } from './api/backend.ts';
+import type { HealthView, KnownServer } from './api/backend.ts';
 import { type BackendMessage, createBackendActor, NO_PROGRESS } from './api/backend-actor.ts';
 import { isJobGone, leaderCheck, sessionCheck } from './api/disk-facts.ts';
 import { DiskReader } from './api/disk-reader.ts';
@@ -34,10 +34,11 @@ import { readOutput } from './executors/output-store.ts';
 import type { Zones } from './jobs/zone.ts';
 import { drain } from './node-drain.ts';
 import { bootstrapLog } from './raft/log-store.ts';
+import type { Configuration } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
 import type { State } from './scheduler/state.ts';
-import type { Progress } from './scheduler/state-actor.ts';
+import type { ConfigurationMessage, Progress } from './scheduler/state-actor.ts';
 import type { Disk } from './store/disk.ts';
 import type { Storage } from './store/storage.ts';
 
@@ -74,6 +75,10 @@ export interface Platform {
   readonly checks?: () => HealthView['checks'];
   /** Prometheus text of all threads, for `/metrics`. */
   readonly metricsText?: () => Promise<string>;
+  /** Other servers vote or learn by now, as this server's log says. */
+  readonly onConfiguration?: (message: ConfigurationMessage) => void;
+  /** Servers that were heard and belong to no cluster yet. */
+  readonly waitingServers?: () => readonly KnownServer[];
   /** Connects this life of the node; null where there is no other node. */
   readonly connect: ((self: Self) => Transport) | null;
   readonly onStopProcess: (error: unknown, actor: string) => void;
@@ -88,7 +93,7 @@ export interface Platform {
 }
 
 /** The consensus side, wherever it lives. */
-export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatcher' | 'stateActor'> {
+export interface PlacedConsensus extends Pick<Consensus, 'submission' | 'dispatcher' | 'membership' | 'stateActor'> {
   /** Null where its actors get their frames on their own thread. */
   readonly raft: Consensus['raft'] | null;
   /** Null on another thread. */
@@ -110,6 +115,10 @@ export interface RunningNode {
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
   readonly progress: () => Progress | null;
+  /** Who votes and who learns, as this server's log says; null before it has said, and on an agent. */
+  readonly configuration: () => ConfigurationMessage | null;
+  /** On an agent: these are the servers from now on. */
+  setServers(servers: readonly string[]): void;
   /** Hands leadership to another server, where there is one; so that a stop costs the cluster no election. */
   transfer(timeoutMs: number): Promise<string | null>;
   /**
@@ -137,19 +146,26 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
   const transport = platform.connect?.(self) ?? null;
   let consensus: PlacedConsensus | null = null;
   let progress: Progress | null = null;
+  let servers = self.voters;
+  let configuration: ConfigurationMessage | null = null;
   let isDraining = false;
   const parts: { work?: Work; reader?: DiskReader } = {};
   const backendActor = config.isServer
     ? system.spawn<BackendMessage>({
         name: 'backend',
         supervision: { type: 'stop-process' },
-        create: createBackendActor(
-          (heard) => {
+        create: createBackendActor({
+          onProgress(heard) {
             progress = heard;
             consensus?.follow(heard);
           },
-          (uid) => parts.work?.output?.send({ type: 'forget-job', uid }),
-        ),
+          onConfiguration(heard) {
+            servers = serversOf(heard.configuration);
+            configuration = heard;
+            platform.onConfiguration?.(heard);
+          },
+          onJobDeleted: (uid) => parts.work?.output?.send({ type: 'forget-job', uid }),
+        }),
       })
     : null;
   // A thread of its own comes up while the work side does.
@@ -169,6 +185,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       address: config.address,
       executors,
       transport,
+      servers: () => servers,
       isJobGone: (uid) => parts.reader !== undefined && isJobGone(parts.reader, uid),
       dispatcher: () => consensus?.dispatcher ?? null,
     });
@@ -191,6 +208,9 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       reader,
       schedules: new Schedules(zones),
       submission: placed.submission,
+      membership: placed.membership,
+      servers: () => servers,
+      waitingServers: () => platform.waitingServers?.() ?? [],
       state: placed.stateActor,
       progressNow: () => progress ?? NO_PROGRESS,
       readOutput: (execution) => (work.outputStorage === null ? undefined : readOutput(work.outputStorage, execution)),
@@ -208,6 +228,7 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     raft: consensus?.raft ?? null,
     dispatcher: consensus?.dispatcher ?? null,
     submission: consensus?.submission ?? null,
+    membership: consensus?.membership ?? null,
     executor: work.executor,
     output: work.output,
   };
@@ -220,6 +241,10 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
     work,
     backend,
     progress: () => progress,
+    configuration: () => configuration,
+    setServers(heard) {
+      servers = heard;
+    },
     transfer: async (timeoutMs) => (await consensus?.transfer(timeoutMs)) ?? null,
     drain(timeoutMs) {
       isDraining = true;
@@ -233,6 +258,14 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
       await disk.close();
     },
   };
+}
+
+export function isServerOf(configuration: Configuration | undefined, node: string): boolean {
+  return configuration !== undefined && serversOf(configuration).includes(node);
+}
+
+function serversOf({ voters, outgoing, learners }: Configuration): readonly string[] {
+  return [...new Set([...voters, ...outgoing, ...learners.map(({ node }) => node)])].sort();
 }
 
 async function startConsensusHere(
@@ -283,7 +316,8 @@ export async function takeIdentity(config: NodeConfig, { disk, mint }: Pick<Plat
   const clusterUuid = identity.clusterUuid ?? formation?.clusterUuid ?? mint();
   const voters = formation?.voters ?? [identity.nodeId];
   if (identity.clusterUuid === null) identity = await joinCluster(disk, identity, clusterUuid);
-  if (config.isServer) {
+  // Whoever joins a cluster later gets entry 1 from the others.
+  if (config.isServer && voters.includes(identity.nodeId)) {
     // After a crash between the two steps the second is done again: entry 1 is the same bytes each time.
     const log = await disk.openStorage('log');
     await bootstrapLog(log, clusterUuid, voters);

@@ -54,6 +54,8 @@ export interface NodeSettings {
   readonly leaseMs: number;
   /** How much longer than the lease the leader waits before it says that a node is lost. */
   readonly leaseMarginMs: number;
+  /** 0: never. */
+  readonly removeGoneAfterMs: number;
   readonly threads: number;
   readonly functionsDir: string;
   readonly inheritEnv: boolean;
@@ -243,6 +245,14 @@ export const SETTINGS = {
     allowed: 'a duration such as 2s, 500ms to 10m, the same on all servers',
     help: 'how much longer than the lease a silent node is waited for, before what runs there is lost',
     read: duration(500, 600_000),
+  },
+  'remove-gone-after': {
+    key: 'removeGoneAfterMs',
+    placeholder: 'DURATION',
+    standards: { server: '0s' },
+    allowed: '0s for never, or a duration such as 1h, 5s to 720h, the same on all servers',
+    help: 'a server that is gone for so long is removed from the cluster, if at least 3 others vote and all are well',
+    read: (text) => (duration(0, 0)(text) === 0 ? 0 : duration(5_000, 720 * 3_600_000)(text)),
   },
   threads: {
     key: 'threads',

@@ -3,6 +3,7 @@
  * is the real one; all times are ms, all failures values.
  */
 import type { ErrorCode } from '../base/errors.ts';
+import type { MembershipAnswer, MembershipRequest } from '../dispatcher/membership-actor.ts';
 import type { LiveNode } from '../jobs/job-check.ts';
 import type { FinishedRun, Result, Submission } from '../scheduler/intent.ts';
 import type { ExecutionView, FireView, JobView, NodeView, RunView } from '../scheduler/views.ts';
@@ -83,6 +84,19 @@ export interface OutputSearch {
   readonly waitMs: number;
 }
 
+export interface KnownServer {
+  readonly node: string;
+  /** '' where this server does not know it. */
+  readonly name: string;
+}
+
+export interface KnownServers {
+  /** Of the cluster, by its configuration. */
+  readonly known: readonly KnownServer[];
+  /** They run with an empty directory under the cluster's name, and belong to none. */
+  readonly waiting: readonly KnownServer[];
+}
+
 /** The applied index that the answer shows. */
 export interface Indexed {
   readonly index: number;
@@ -111,6 +125,11 @@ export interface Backend {
   /** Executions that are open now, oldest first as in Dkron. */
   busy(): Promise<Page<ExecutionView>>;
   members(): Promise<Page<NodeView>>;
+  servers(): Promise<KnownServers>;
+  /** Carried out by the leader; answered once a change is committed. */
+  membership(request: MembershipRequest): Promise<MembershipAnswer>;
+  /** Reads after it see every write that was acknowledged before it, on any server. Throws `no-leader`, `overloaded`. */
+  catchUp(): Promise<void>;
   health(): Promise<HealthView>;
   /** Prometheus text of all threads of this node. */
   metrics(): Promise<string>;

@@ -56,6 +56,12 @@ export const NATS_OPERATIONS = {
   'cluster.members': 'members',
   'cluster.leader': 'leader',
   'cluster.health': 'health',
+  'cluster.status': 'cluster',
+  'cluster.add': 'server-add',
+  'cluster.promote': 'server-promote',
+  'cluster.replace': 'server-replace',
+  'cluster.remove': 'server-remove',
+  'cluster.transfer': 'transfer',
 } as const satisfies Record<string, OperationName>;
 
 const RETRY_MS = 1_000;

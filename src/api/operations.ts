@@ -4,13 +4,23 @@
  *
  *   HTTP ─┐                          ┌─► read-operations.ts  (jobs, executions, fires, runs, nodes)
  *         ├─► Call ─► perform ───────┤
- *   NATS ─┘             │            └─► write-operations.ts (put, delete, toggle, run)
+ *   NATS ─┘             │            ├─► write-operations.ts (put, delete, toggle, run)
+ *                       │            └─► membership-operations.ts (the servers of the cluster)
  *                       └─ failures become problems, requests are counted
  */
 import { CodedError } from '../base/errors.ts';
 import type { Answer } from './answer.ts';
 import type { ApiContext, Call } from './call.ts';
+import {
+  addServer,
+  getCluster,
+  promoteServer,
+  removeServer,
+  replaceServer,
+  transferLeadership,
+} from './membership-operations.ts';
 import { problem, problemOf } from './problem.ts';
+import { isConsistent } from './query.ts';
 import {
   getExecution,
   getHealth,
@@ -60,10 +70,30 @@ const OPERATIONS = {
   leader: getLeader,
   isleader: getIsLeader,
   health: getHealth,
+  cluster: getCluster,
+  'server-add': addServer,
+  'server-promote': promoteServer,
+  'server-remove': removeServer,
+  'server-replace': replaceServer,
+  transfer: transferLeadership,
 } as const satisfies Record<string, (context: ApiContext, call: Call) => Promise<Answer>>;
+
+const READS: ReadonlySet<OperationName> = new Set([
+  'get',
+  'list',
+  'run-get',
+  'runs',
+  'executions',
+  'execution',
+  'fires',
+  'busy',
+  'members',
+] satisfies OperationName[]);
 
 async function attempt(context: ApiContext, operation: OperationName, call: Call): Promise<Answer> {
   try {
+    // Once for all reads: what it waits for is in the state that they then look at.
+    if (READS.has(operation) && isConsistent(call.query)) await context.backend.catchUp();
     return await OPERATIONS[operation](context, call);
   } catch (error) {
     if (error instanceof CodedError && error.code !== 'internal') return problemOf(error);

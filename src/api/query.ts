@@ -96,6 +96,35 @@ export function readExecutionsQuery(query: Query): ExecutionsQuery {
   };
 }
 
+const consistentSchema = z.object({ consistent: yesOrNo });
+
+/** Whether a read must see every write that was acknowledged before it, on whatever server. */
+export function isConsistent(query: Query): boolean {
+  if (query['consistent'] === undefined) return false;
+  return read(consistentSchema, query).consistent === 'true';
+}
+
+const serverSchema = z.object({ learner: yesOrNo, force: yesOrNo, with: plain, to: plain });
+
+/** For requests about one server; its name stands in the address, or beside the other fields. */
+export function readServerQuery(
+  { name, query }: { readonly name: string; readonly query: Query },
+  { needsName = true } = {},
+) {
+  const fields = read(serverSchema, query);
+  if (needsName && name === '') {
+    const fault = { field: 'name', value: '', allowed: 'the name of a server', message: 'is missing' };
+    throw invalid('query', [fault]);
+  }
+  return {
+    name,
+    isLearner: fields.learner === 'true',
+    isForced: fields.force === 'true',
+    with: fields.with ?? null,
+    to: fields.to ?? null,
+  };
+}
+
 const firesSchema = z.object({
   from: instant,
   to: instant,

@@ -4,6 +4,7 @@ import type { ActorRef } from '../actors/actor.ts';
 import { askPromise } from '../actors/ask.ts';
 import { CodedError } from '../base/errors.ts';
 import { pause } from '../base/system-pause.ts';
+import type { MembershipAnswer, MembershipMessage, MembershipRequest } from '../dispatcher/membership-actor.ts';
 import type { OutputAnswer, OutputMessage } from '../executors/output-actor.ts';
 import { parseExecutionId, parseRunId } from '../jobs/ids.ts';
 import type { LiveNode } from '../jobs/job-check.ts';
@@ -34,6 +35,8 @@ import {
   type HealthView,
   type Indexed,
   type JobFilter,
+  type KnownServer,
+  type KnownServers,
   LIST_MAX,
   type OutputSearch,
   type Page,
@@ -49,6 +52,11 @@ export interface ServerBackendOptions {
   readonly reader: DiskReader;
   readonly schedules: Schedules;
   readonly submission: ActorRef<SubmissionMessage, SubmitAnswer>;
+  readonly membership: ActorRef<MembershipMessage, MembershipAnswer>;
+  /** nodeIds by the configuration in force here. */
+  readonly servers: () => readonly string[];
+  /** Servers that were heard and belong to no cluster. */
+  readonly waitingServers: () => readonly KnownServer[];
   /** The state actor: answers reads once the disk has what is applied. */
   readonly state: ActorRef<StateMessage, StoredAnswer>;
   /** The newest progress heard, for answers that cannot wait. */
@@ -63,6 +71,8 @@ export interface ServerBackendOptions {
 
 const SUBMIT_MS = 15_000;
 const READ_MS = 5_000;
+/** Longer than the membership actor waits for a leader and for its answer. */
+const MEMBERSHIP_MS = 15_000;
 /** The output actor answers in time; this is for one that does not. */
 const FIND_LATE_MS = 200;
 /** Rows that a list reads at once, before others get their turn. */
@@ -180,6 +190,22 @@ export class ServerBackend implements Backend {
     return { items, total: items.length, index };
   }
 
+  servers(): Promise<KnownServers> {
+    const { servers, waitingServers } = this.#options;
+    const known = servers().map((node) => ({ node, name: this.#reader.get<NodeRow>(keys.node(node))?.name ?? '' }));
+    return Promise.resolve({ known, waiting: waitingServers() });
+  }
+
+  async membership(request: MembershipRequest): Promise<MembershipAnswer> {
+    const outcome = await askPromise(this.#options.membership, { type: 'request', request }, MEMBERSHIP_MS);
+    if (outcome.type === 'answer') return outcome.answer;
+    return { type: 'failed', code: 'outcome-unknown', message: `the request was not answered: ${outcome.message}` };
+  }
+
+  async catchUp(): Promise<void> {
+    await this.#stored(true);
+  }
+
   health(): Promise<HealthView> {
     const { leader, term, appliedIndex, commitIndex, role, isReady } = this.#options.progressNow();
     const row = leader === null ? undefined : this.#reader.get<NodeRow>(keys.node(leader));
@@ -219,9 +245,9 @@ export class ServerBackend implements Backend {
   }
 
   /** Throws where the disk does not follow in time. */
-  async #stored(): Promise<number> {
-    const outcome = await askPromise(this.#options.state, { type: 'await-stored' }, READ_MS);
-    if (outcome.type === 'answer') return outcome.answer.index;
+  async #stored(isLinearizable = false): Promise<number> {
+    const outcome = await askPromise(this.#options.state, { type: 'await-stored', isLinearizable }, READ_MS);
+    if (outcome.type === 'answer') return indexOf(outcome.answer);
     // What the disk has may be older than what this server has answered already.
     const { code, message } = outcome;
     throw new CodedError(code, `the disk does not have yet what this server has applied: try again (${message})`);
@@ -261,6 +287,12 @@ export class ServerBackend implements Backend {
     const row = this.#reader.get<ExecutionRow>(keys.execution(place.uid, key, parts.ordinal, parts.attempt));
     return run && row && executionView(run, row);
   }
+}
+
+function indexOf(answer: StoredAnswer): number {
+  if (answer.type === 'stored') return answer.index;
+  const why = answer.code === 'overloaded' ? 'too many reads wait' : 'no leader confirms it';
+  throw new CodedError(answer.code, `nobody can say now what the newest state is (${why}): try again in a moment`);
 }
 
 function unknown(message: string): Failed {

@@ -37,6 +37,7 @@ export const METRICS: Readonly<Record<string, MetricRow>> = {
 
   carillon_raft_leader: gauge('1 while this server leads, else 0.'),
   carillon_raft_term: gauge('The Raft term that this server is in.'),
+  carillon_servers_removed_total: counter('Servers that this leader removed because they were gone for too long.'),
   carillon_raft_fsync_seconds: histogram(FAST, 'Synced writes of the Raft log.'),
   carillon_raft_commit_index: gauge('The highest log index known to be committed.'),
   carillon_raft_applied_index: gauge('The highest log index that the state shows.'),

@@ -6,7 +6,7 @@ import { SystemClock } from '../base/system-clock.ts';
 import { LoopDelay } from '../base/system-loop-delay.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
 import { openWorkWires } from '../nats-wires.ts';
-import { startNode } from '../node.ts';
+import { type RunningNode, startNode } from '../node.ts';
 import type { NodeSettings } from '../settings-table.ts';
 import { joinAsMember, mint, presenceCheck } from './cluster-member.ts';
 import { type ClusterNode, clusterConfig } from './cluster-node.ts';
@@ -29,7 +29,9 @@ export async function startAgentNode(
   const metrics = createPromMetrics({ process: true });
   const onStopProcess = stopProcessWith(log);
   const nodeLog = log.with({ node: settings.nodeName });
-  const joining = { settings, secrets, isServer: false, log: nodeLog, metrics, onStopProcess, stopAsked };
+  let running: RunningNode | undefined;
+  const onVoters = ({ voters }: { readonly voters: readonly string[] }) => running?.setServers(voters);
+  const joining = { settings, secrets, isServer: false, log: nodeLog, metrics, onStopProcess, stopAsked, onVoters };
   const member = await joinAsMember(joining);
   if (member === null) return null;
   const { directory, disk, way } = member;
@@ -55,6 +57,7 @@ export async function startAgentNode(
       onStopProcess,
     },
   );
+  running = node;
   let isDraining = false;
   const checks = () => [
     { name: 'nats', isOk: member.connections.status === 'connected', detail: member.connections.status },

@@ -41,6 +41,8 @@ export interface Session {
   /** Throws for an answer that says no. Warnings go to stderr. */
   ask(call: ClientCall): Promise<ClientReply>;
   print(text: string): void;
+  /** For people who wait, on stderr: what is printed stays fit for scripts. */
+  note(text: string): void;
 }
 
 /** Runs an action with a client; its number is the exit code. Our own failures are one line and 125. */
@@ -60,6 +62,7 @@ export async function withSession(flags: ClientFlags, action: (session: Session)
         return reply;
       },
       print: (text) => void process.stdout.write(text),
+      note: (text) => void process.stderr.write(text),
     });
   } catch (error) {
     fail(error);

@@ -26,6 +26,12 @@ export type ClientOperation =
   | 'members'
   | 'leader'
   | 'health'
+  | 'cluster'
+  | 'server-add'
+  | 'server-promote'
+  | 'server-replace'
+  | 'server-remove'
+  | 'transfer'
   /** By HTTP the text of `/readyz?verbose`, which needs no token; by NATS the same as `health`. */
   | 'ready';
 

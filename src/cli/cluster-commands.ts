@@ -1,4 +1,4 @@
-/** `carillon cluster members` and `leader`. */
+/** `carillon cluster members` and `leader`; what changes servers is in `cluster-servers.ts`. */
 import type { Command } from 'commander';
 import {
   type ClientFlags,
@@ -9,10 +9,11 @@ import {
   withClientFlags,
   withSession,
 } from './client-command.ts';
+import { addServerCommands } from './cluster-servers.ts';
 import { table } from './output.ts';
 
 export function clusterCommands(): Command {
-  const cluster = clientGroup('cluster', 'look at the nodes of the cluster');
+  const cluster = clientGroup('cluster', 'look at the nodes of the cluster, change its servers');
 
   withClientFlags(cluster.command('members').description('list all nodes')).action((flags: ClientFlags) =>
     withSession(flags, async ({ ask, isJson, print }) => {
@@ -43,6 +44,7 @@ export function clusterCommands(): Command {
       return 0;
     }),
   );
+  addServerCommands(cluster);
   return cluster;
 }
 

@@ -1,6 +1,7 @@
 /** What `server` and `agent` do alike before their node runs: directory, identity, NATS, and a place in the cluster. */
 import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
+import type { KnownServer } from '../api/backend.ts';
 import { CodedError } from '../base/errors.ts';
 import { SystemClock } from '../base/system-clock.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
@@ -38,6 +39,8 @@ export interface Joining {
   readonly metrics: Metrics;
   readonly onStopProcess: StopProcess;
   readonly stopAsked: Promise<void>;
+  /** On an agent: other servers vote by now. */
+  readonly onVoters?: (formation: Formation) => void;
 }
 
 /** Null: a signal came while it waited for the others. */
@@ -74,6 +77,7 @@ export async function joinAsMember(joining: Joining): Promise<Member | null> {
       log,
       mint,
       signal: stopping.signal,
+      ...(joining.onVoters && { onVoters: joining.onVoters }),
       onMustStop: (error) => onStopProcess(error, 'presence'),
       // Only of lives past their start: a copy that is refused must not cut off the one that runs.
       onLife: (nodeId, boot) => void boots.hear(nodeId, boot),
@@ -95,6 +99,18 @@ export async function joinAsMember(joining: Joining): Promise<Member | null> {
 export function mint(): string {
   return randomBytes(16).toString('hex');
 }
+
+/** Servers that were heard a moment ago and belong to no cluster: they can be added to this one. */
+export function waitingServers({ presence }: Pick<Member, 'presence'>, nowMs: number): readonly KnownServer[] {
+  return presence.peers
+    .heardWithin(WAITING_HEARD_MS, nowMs)
+    .filter(({ here }) => here.isServer && here.stage === 'forming' && here.clusterUuid === null)
+    .map(({ nodeId, here }) => ({ node: nodeId, name: here.name }))
+    .sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+/** They speak four times a second. */
+const WAITING_HEARD_MS = 3_000;
 
 /** Two nodes of one name, or two clusters: an operator must act. */
 export function presenceCheck({ presence }: Pick<Member, 'presence'>) {

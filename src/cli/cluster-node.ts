@@ -17,6 +17,7 @@ export function clusterConfig(
   { identity, formation }: Pick<Member, 'identity' | 'formation'>,
   version: string,
 ) {
-  const timing = { leaseMs: settings.leaseMs, marginMs: settings.leaseMarginMs };
+  const { leaseMs, leaseMarginMs: marginMs, removeGoneAfterMs } = settings;
+  const timing = { leaseMs, marginMs, removeGoneAfterMs };
   return { ...nodeConfig(settings, version), timing, formation, identity };
 }

@@ -60,11 +60,21 @@ const ROUTES: Readonly<Record<ClientOperation, (call: ClientCall) => Route>> = {
   members: () => ({ method: 'GET', path: '/v1/members' }),
   leader: () => ({ method: 'GET', path: '/v1/leader' }),
   health: () => ({ method: 'GET', path: '/health' }),
+  cluster: () => ({ method: 'GET', path: '/v1/cluster' }),
+  'server-add': (call) => ({ method: 'POST', path: serverPath(call) }),
+  'server-promote': (call) => ({ method: 'POST', path: `${serverPath(call)}/promote` }),
+  'server-replace': (call) => ({ method: 'POST', path: `${serverPath(call)}/replace` }),
+  'server-remove': (call) => ({ method: 'DELETE', path: serverPath(call) }),
+  transfer: () => ({ method: 'POST', path: '/v1/cluster/transfer' }),
   ready: () => ({ method: 'GET', path: '/readyz?verbose' }),
 };
 
 function jobPath(call: ClientCall): string {
   return `/v1/jobs/${encodeURIComponent(call.name ?? '')}`;
+}
+
+function serverPath(call: ClientCall): string {
+  return `/v1/cluster/servers/${encodeURIComponent(call.name ?? '')}`;
 }
 
 function queryText(call: ClientCall): string {

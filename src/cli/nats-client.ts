@@ -90,6 +90,12 @@ const SUBJECTS: Readonly<Record<ClientOperation, string>> = {
   members: 'cluster.members',
   leader: 'cluster.leader',
   health: 'cluster.health',
+  cluster: 'cluster.status',
+  'server-add': 'cluster.add',
+  'server-promote': 'cluster.promote',
+  'server-replace': 'cluster.replace',
+  'server-remove': 'cluster.remove',
+  transfer: 'cluster.transfer',
   ready: 'cluster.health',
 };
 

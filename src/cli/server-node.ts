@@ -10,13 +10,14 @@ import { SystemClock } from '../base/system-clock.ts';
 import { LoopDelay } from '../base/system-loop-delay.ts';
 import type { Log } from '../base/telemetry.ts';
 import type { Clock } from '../base/time.ts';
+import { watchRemoval } from '../cluster/removal-watch.ts';
 import type { Settings } from '../config.ts';
 import { consensusThread } from '../consensus-thread.ts';
 import { createIntlZones } from '../jobs/intl-zones.ts';
 import { openWorkWires } from '../nats-wires.ts';
-import { type RunningNode, startNode } from '../node.ts';
+import { isServerOf, type RunningNode, startNode } from '../node.ts';
 import { readMeta } from '../scheduler/state.ts';
-import { joinAsMember, type Member, mint, presenceCheck } from './cluster-member.ts';
+import { joinAsMember, type Member, mint, presenceCheck, waitingServers } from './cluster-member.ts';
 import { type ClusterNode, clusterConfig } from './cluster-node.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { hearStopSignals } from './dev-signals.ts';
@@ -82,12 +83,24 @@ export async function startServerNode(
       connect: (self) =>
         openWorkWires(way, self, { clock, log: nodeLog, metrics }, { ...member, hearsAll: thread === null }),
       checks: () => [presenceCheck(member)],
+      waitingServers: () => waitingServers(member, clock.monotonic()),
+      onConfiguration: ({ configuration, index }) => {
+        const learners = configuration.learners.map(({ node: learner }) => learner);
+        member.presence.setMembership({ voters: configuration.voters, learners, index });
+      },
       onStopProcess,
       metricsText: thread === null ? mainText : () => thread.metricsText(mainText),
       ...(thread === null ? {} : { placeConsensus: thread.place }),
     },
   );
   running = node;
+  watchRemoval({
+    presence: member.presence,
+    clock,
+    ownIndex: () => node.configuration()?.index ?? 0,
+    isNamed: () => isServerOf(node.configuration()?.configuration, node.self.node),
+    onRemoved: (error) => onStopProcess(error, 'membership'),
+  });
   const backend = node.backend as ServerBackend;
   const context = apiContext({ node, backend, zones, executors, log, metrics });
   const http = createHttpDoor({ context, nodeName: settings.nodeName, version, apiToken: secrets.apiToken });

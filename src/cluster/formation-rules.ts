@@ -115,44 +115,59 @@ function clustersAmong(peers: readonly Peer[]): Cluster[] {
 function meetCluster(view: FormationView): Decision | undefined {
   const { nodeId, promise, peers } = view;
   const clusters = clustersAmong(peers);
-  const own = clusters.find(({ voters }) => voters.includes(nodeId));
+  const own = clusters.find(({ voters, peer }) => voters.includes(nodeId) || peer.here.learners.includes(nodeId));
   if (own !== undefined) {
+    const { clusterUuid, voters } = own;
     // The voters of the genesis stand in the first entry of the log, and those of today may be others.
-    const isPromised = promise?.clusterUuid === own.clusterUuid;
-    return { type: 'join', clusterUuid: own.clusterUuid, voters: isPromised ? promise.voters : own.voters };
+    if (promise?.clusterUuid === clusterUuid) return { type: 'join', clusterUuid, voters: promise.voters };
+    // Who was added later gets that entry from the others. It knows by these voters, which do not name it.
+    return { type: 'join', clusterUuid, voters: voters.filter((voter) => voter !== nodeId) };
   }
   const foreign = clusters.find(({ peer }) => peer.isProven) ?? clusters[0];
   if (foreign === undefined) return undefined;
-  if (foreign.peer.isProven) return { type: 'refuse', refusal: clusterExists(view, foreign) };
+  if (foreign.peer.isProven && promise !== null) return { type: 'refuse', refusal: boundElsewhere(view, foreign) };
+  if (foreign.peer.isProven) return help(waitsToBeAdded(view, foreign));
   return wait(`hears server ${describePeer(foreign.peer)} of a cluster ${view.clusterName}, and asks it`);
 }
 
-/** What an operator can do as long as the membership cannot be changed; docs/operations.md says more. */
-const NO_REPLACEMENT =
-  'a lost server cannot be replaced yet. The cluster goes on with its other servers, as long as they are a majority';
-const NO_ADDITION =
-  'servers cannot be added to a cluster yet. For more room to execute, start `carillon agent` instead';
+/** A promise binds: whoever it was given to may still found that cluster, and counts on this server. */
+function boundElsewhere({ directory, clusterName }: FormationView, cluster: Cluster): Refusal {
+  return {
+    code: 'foreign-directory',
+    message:
+      `cluster ${clusterName} exists (${describeServers(cluster, namesOf(cluster))}), and ${directory} has promised to ` +
+      'found another one: empty the directory, then start again and add this server with `carillon cluster add`',
+  };
+}
 
-function clusterExists({ name, clusterName, peers }: FormationView, { voters, peer }: Cluster): Refusal {
-  const nameOf = (nodeId: string, at: number) =>
-    peers.find((other) => other.nodeId === nodeId)?.here.name ?? (peer.here.voterNames[at] || undefined);
-  const names = voters.map(nameOf);
-  const unknown = voters.filter((_, at) => names[at] === undefined);
-  const shown = [
-    ...names.filter((known) => known !== undefined).sort(),
-    ...unknown.map((nodeId) => `one that was not heard (${nodeId.slice(0, 8)})`),
-  ];
-  const exists = `cluster ${clusterName} exists (${countOf(voters.length)}: ${shown.join(', ')})`;
-  const code = 'foreign-directory';
+function waitsToBeAdded(view: FormationView, cluster: Cluster): string {
+  const { name, clusterName, directory } = view;
+  const names = namesOf(cluster, view.peers);
+  const exists = `cluster ${clusterName} exists (${describeServers(cluster, names)})`;
   if (names.includes(name)) {
-    const own = `its server ${name} had another data directory: start with that one`;
-    return { code, message: `${exists}: ${own}. If it is lost: ${NO_REPLACEMENT}` };
+    return (
+      `${exists}. Its server ${name} had another data directory than ${directory}: start with that one or, if it is ` +
+      `lost, run: carillon cluster replace ${name}`
+    );
   }
-  if (names.includes(undefined)) {
-    const own = 'if this is the one that was not heard, start it with the data directory and the name that it had';
-    return { code, message: `${exists}: ${own}. Else: ${NO_ADDITION}` };
-  }
-  return { code, message: `${exists}: ${NO_ADDITION}` };
+  const lost = names.includes(undefined)
+    ? '. If it is the one that was not heard, start it with the data directory and the name that it had. Else'
+    : ':';
+  return `${exists} and does not know this server${lost} add it by: carillon cluster add ${name}`;
+}
+
+function namesOf({ voters, peer }: Cluster, peers: readonly Peer[] = []): readonly (string | undefined)[] {
+  return voters.map((nodeId, at) => {
+    const heard = peers.find((other) => other.nodeId === nodeId);
+    return heard?.here.name ?? (peer.here.voterNames[at] || undefined);
+  });
+}
+
+function describeServers({ voters }: Cluster, names: readonly (string | undefined)[]): string {
+  const known = names.filter((name) => name !== undefined).sort();
+  const unknown = voters.filter((_, at) => names[at] === undefined);
+  const shown = [...known, ...unknown.map((nodeId) => `one that was not heard (${nodeId.slice(0, 8)})`)];
+  return `${countOf(voters.length)}: ${shown.join(', ')}`;
 }
 
 /** The proposal that this server must promise to now. */

@@ -37,11 +37,13 @@ export function watchVoters({ files, clock, onVoters, onMustStop }: VoterWatchOp
   }
 }
 
-/** What the server of this cluster that spoke last says. */
+/** What the server of this cluster says that knows the newest membership; of several the one that spoke last. */
 function votersHeard({ peers, identity }: Presence, nowMs: number): readonly string[] | undefined {
   const servers = peers
     .heardWithin(HEARD_MS, nowMs)
     .filter(({ here }) => here.isServer && here.stage === 'running' && here.clusterUuid === identity.clusterUuid);
-  const last = servers.sort((left, right) => right.heardMs - left.heardMs)[0];
-  return last?.here.voters ?? undefined;
+  const [newest] = servers.sort(
+    (left, right) => right.here.membershipIndex - left.here.membershipIndex || right.heardMs - left.heardMs,
+  );
+  return newest?.here.voters ?? undefined;
 }

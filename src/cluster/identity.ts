@@ -7,7 +7,10 @@ export interface Identity {
   readonly nodeId: string;
   /** Null until the node belongs to a cluster. */
   readonly clusterUuid: string | null;
-  /** nodeIds of the servers that vote, as far as this node was told; null: it was not. */
+  /**
+   * nodeIds of the servers that vote, as far as this node was told; null: it was not. On a server those of the moment
+   * when it joined: they name it only where it has founded the cluster with the others.
+   */
   readonly voters: readonly string[] | null;
   /** What a server without a cluster has promised; null once it belongs to one. */
   readonly promise: GenesisPromise | null;

@@ -18,7 +18,12 @@ export interface Here {
   /** Whether everybody else should say who they are, now. */
   readonly asks: boolean;
   readonly clusterUuid: string | null;
+  /** nodeIds of the servers that vote, ascending. */
   readonly voters: readonly string[] | null;
+  /** nodeIds of the servers that only follow, or do not vote yet; ascending. */
+  readonly learners: readonly string[];
+  /** Of the log entry that says both; 0: the speaker's log has not been read, and this may be old. */
+  readonly membershipIndex: number;
   /** Of the voters, in their order; empty where the speaker does not know it. */
   readonly voterNames: readonly string[];
   /** How many servers this one wants to found a cluster with; null: none. */
@@ -49,6 +54,8 @@ export function decodeHere(body: Uint8Array): Here | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const word = value as Record<string, unknown>;
   const { type, life, name, isServer, stage, asks, clusterUuid, voters, voterNames, expect, promise, answers } = word;
+  // Earlier builds have no learners.
+  const { learners = [], membershipIndex = 0 } = word;
   const isUnderstood =
     type === 'here' &&
     isIdText(life) &&
@@ -58,12 +65,14 @@ export function decodeHere(body: Uint8Array): Here | undefined {
     typeof asks === 'boolean' &&
     (clusterUuid === null || isIdText(clusterUuid)) &&
     (voters === null || areVoters(voters)) &&
+    (isListOf(learners, 0, isIdText) || areVoters(learners)) &&
+    (membershipIndex === 0 || (Number.isSafeInteger(membershipIndex) && (membershipIndex as number) > 0)) &&
     isListOf(voterNames, voters?.length ?? 0, (entry) => entry === '' || isName(entry)) &&
     (expect === null || isCount(expect)) &&
     (promise === null || isPromise(promise)) &&
     isListOf(answers, ANSWERS_MAX, isAnswer);
   // Every field that `Here` names has just been looked at.
-  return isUnderstood ? (word as unknown as Here) : undefined;
+  return isUnderstood ? ({ ...word, learners, membershipIndex } as unknown as Here) : undefined;
 }
 
 function isAnswer(value: unknown): boolean {

@@ -34,6 +34,14 @@ export interface PresenceOptions {
   readonly onLife?: (nodeId: string, boot: number) => void;
 }
 
+/** nodeIds, ascending. */
+export interface Membership {
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  /** Of the log entry that says so. */
+  readonly index: number;
+}
+
 const ASK_MS = 250;
 const SERVER_BEAT_MS = 1_000;
 const AGENT_BEAT_MS = 5_000;
@@ -52,6 +60,7 @@ export class Presence {
   readonly #askers = new Map<string, Answer>();
   #identity: Identity;
   #stage: Stage = 'starting';
+  #membership: Membership | undefined;
   #knownBoot = 0;
   #saidMs = Number.NEGATIVE_INFINITY;
   #echoMs = Number.NEGATIVE_INFINITY;
@@ -87,6 +96,12 @@ export class Presence {
   become(change: { readonly identity?: Identity; readonly stage?: Stage }): void {
     this.#identity = change.identity ?? this.#identity;
     this.#stage = change.stage ?? this.#stage;
+    this.#beatNow();
+  }
+
+  /** Who the servers are, as this server's log says. Said at once. */
+  setMembership(membership: Membership): void {
+    this.#membership = membership;
     this.#beatNow();
   }
 
@@ -128,7 +143,16 @@ export class Presence {
     this.#answer = undefined;
     const answers = [...this.#askers.values()];
     this.#askers.clear();
-    const { nodeName: name, clusterUuid, voters, promise } = this.#identity;
+    const { nodeName: name, clusterUuid, promise } = this.#identity;
+    const {
+      voters,
+      learners,
+      index: membershipIndex,
+    } = this.#membership ?? {
+      voters: this.#identity.voters,
+      learners: [],
+      index: 0,
+    };
     const voterNames = (voters ?? []).map((nodeId) => this.#nameOf(nodeId));
     const here: Here = {
       life,
@@ -138,6 +162,8 @@ export class Presence {
       asks,
       clusterUuid,
       voters,
+      learners,
+      membershipIndex,
       voterNames,
       expect: isServer ? expect : null,
       promise,

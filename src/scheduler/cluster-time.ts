@@ -14,6 +14,7 @@ import type { Clock } from '../base/time.ts';
 export interface ClusterTimeOptions {
   /** This server. */
   readonly node: string;
+  /** At the start. */
   readonly voters: readonly string[];
   readonly clock: Clock;
   readonly log: Log;
@@ -38,7 +39,7 @@ const LINES_PER_MINUTE = 2;
 
 export class ClusterTime {
   readonly #options: ClusterTimeOptions;
-  readonly #others: ReadonlySet<string>;
+  #others: ReadonlySet<string>;
   readonly #log: Pick<Log, 'warn'>;
   readonly #heard = new Map<string, Heard>();
   /** Of those that count, ascending. */
@@ -50,6 +51,13 @@ export class ClusterTime {
     this.#options = options;
     this.#others = new Set(options.voters.filter((voter) => voter !== options.node));
     this.#log = rateLimited(options.log, options.clock, LINES_PER_MINUTE);
+  }
+
+  /** Others vote from now on. */
+  follow(voters: readonly string[]): void {
+    this.#others = new Set(voters.filter((voter) => voter !== this.#options.node));
+    for (const node of this.#heard.keys()) if (!this.#others.has(node)) this.#heard.delete(node);
+    this.#sortAtMs = 0;
   }
 
   /** This server leads from now on. */

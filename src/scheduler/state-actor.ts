@@ -3,18 +3,20 @@
  * changed rows behind it, one synced batch at a time; tells the others what has happened.
  */
 
-import type { Actor, ActorContext, ActorRef, Reply } from '../actors/actor.ts';
+import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { CodedError } from '../base/errors.ts';
 import type { Entry, RaftAnswer, RaftEvent, RaftRequest, Role } from '../raft/raft-protocol.ts';
 import { apply } from './apply.ts';
 import { decodeCommand } from './command.ts';
 import type { StateEvent } from './event.ts';
+import { LinearReads } from './linear-reads.ts';
 import type { State } from './state.ts';
 
 export type StateMessage =
   | RaftEvent
-  /** Asked: answered once the disk has all that is applied now. */
-  | { readonly type: 'await-stored' }
+  /** Asked: answered once the disk has all that is applied now; or, if linearizable, all that was acknowledged anywhere. */
+  | { readonly type: 'await-stored'; readonly isLinearizable?: boolean }
+  | { readonly type: 'read-index'; readonly outcome: AskOutcome<RaftAnswer> }
   | { readonly type: 'continue' }
   | { readonly type: 'flush' }
   | { readonly type: 'flushed'; readonly index: number; readonly error: string | null };
@@ -36,10 +38,13 @@ export interface Progress {
   readonly storageName: string;
 }
 
-export interface StoredAnswer {
-  readonly type: 'stored';
-  readonly index: number;
-}
+export type StoredAnswer =
+  | { readonly type: 'stored'; readonly index: number }
+  /** Only to those who want a linearizable read. */
+  | { readonly type: 'unreadable'; readonly code: 'no-leader' | 'overloaded' };
+
+/** Who votes and who learns, as raft tells it. */
+export type ConfigurationMessage = Extract<RaftEvent, { readonly type: 'configuration' }>;
 
 export interface LeadingMessage {
   readonly type: 'leading';
@@ -60,9 +65,12 @@ export interface StateOptions {
   /** Work on a leader only: scheduler and dispatcher. */
   readonly leaders: () => readonly ActorRef<LeadingMessage | EventsMessage, unknown>[];
   /** Follows how far this server is, and which jobs are gone; perhaps on another thread, so it gets little. */
-  readonly backend: () => ActorRef<EventsMessage | Progress, unknown> | null;
+  readonly backend: () => ActorRef<EventsMessage | Progress | ConfigurationMessage, unknown> | null;
   /** Whoever answers clients here: hears events on every server, and progress. */
   readonly answering: () => readonly ActorRef<EventsMessage | Progress, unknown>[];
+  /** Hears progress only. */
+  readonly following: () => readonly ActorRef<Progress, unknown>[];
+  readonly onConfiguration: (message: ConfigurationMessage) => void;
   /** Events are hints: the simulator loses some on their way to the leader's actors. Default: all are kept. */
   readonly keepEvent?: (event: StateEvent) => boolean;
   /** After each entry; the simulator checks its invariants here. */
@@ -76,6 +84,8 @@ export interface StateOptions {
 const FLUSH_EVERY_MS = 25;
 /** Rows that may be ahead of the disk: one flush encodes them all, so this also bounds how long it holds the thread. */
 const UNFLUSHED_ROWS_MAX = 20_000;
+/** Raft answers sooner, by its own election timeout; this is for one that does not. */
+const READ_INDEX_MS = 4_000;
 /** No slice of applying holds up its thread for longer. */
 const SLICE_MS = 5;
 
@@ -108,6 +118,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   #storedIndex: number;
   /** Reads, in the order of their index. */
   readonly #waiting: { readonly index: number; readonly reply: Reply<StoredAnswer> }[] = [];
+  readonly #linearReads = new LinearReads<Reply<StoredAnswer>>();
 
   constructor(options: StateOptions, context: ActorContext<StateMessage, StoredAnswer>) {
     this.#options = options;
@@ -119,7 +130,9 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   receive(message: StateMessage, reply: Reply<StoredAnswer>): void {
     switch (message.type) {
       case 'await-stored':
-        return this.#awaitStored(reply);
+        return message.isLinearizable === true ? this.#readLinear(reply) : this.#awaitStored(reply);
+      case 'read-index':
+        return this.#takeReadIndex(message.outcome);
       case 'flush':
         this.#isFlushDue = false;
         return this.#flush();
@@ -136,6 +149,8 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
       case 'installed':
         return this.#installed(message.index);
       case 'configuration':
+        this.#options.onConfiguration(message);
+        this.#options.backend()?.send(message);
         return;
       case 'flushed':
         return this.#flushed(message);
@@ -217,11 +232,31 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
     }
   }
 
-  #awaitStored(reply: Reply<StoredAnswer>): void {
-    const index = this.#options.state.meta.appliedIndex;
+  #awaitStored(reply: Reply<StoredAnswer>, index = this.#options.state.meta.appliedIndex): void {
     if (index <= this.#storedIndex) return reply({ type: 'stored', index: this.#storedIndex });
-    this.#waiting.push({ index, reply });
+    let place = this.#waiting.length;
+    while (place > 0 && (this.#waiting[place - 1]?.index ?? 0) > index) place -= 1;
+    this.#waiting.splice(place, 0, { index, reply });
     this.#flush();
+  }
+
+  #readLinear(reply: Reply<StoredAnswer>): void {
+    if (this.#linearReads.add(reply)) this.#askReadIndex();
+  }
+
+  #askReadIndex(): void {
+    const toMessage = (outcome: AskOutcome<RaftAnswer>) => ({ type: 'read-index', outcome }) as const;
+    this.#context.ask(this.#options.raft(), { type: 'read' }, READ_INDEX_MS, toMessage);
+  }
+
+  #takeReadIndex(outcome: AskOutcome<RaftAnswer>): void {
+    const { readers, mustAsk } = this.#linearReads.takeAnswered();
+    const answer = outcome.type === 'answer' ? outcome.answer : null;
+    for (const reply of readers) {
+      if (answer?.type === 'read') this.#awaitStored(reply, answer.index);
+      else reply({ type: 'unreadable', code: answer?.type === 'read-refused' ? answer.code : 'no-leader' });
+    }
+    if (mustAsk) this.#askReadIndex();
   }
 
   #flush(): void {
@@ -289,6 +324,7 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
       storageName: this.#options.storageName(),
     };
     for (const ref of this.#options.answering()) ref.send(progress);
+    for (const ref of this.#options.following()) ref.send(progress);
     this.#options.backend()?.send(progress);
   }
 }

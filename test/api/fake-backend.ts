@@ -5,6 +5,7 @@ import type {
   Failed,
   HealthView,
   JobFilter,
+  KnownServers,
   OutputSearch,
   Page,
   Submitted,
@@ -13,6 +14,7 @@ import { type ApiContext, WAITING_MAX } from '../../src/api/call.ts';
 import { pageOf, sortKeyOf } from '../../src/api/list-executions.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
+import type { MembershipAnswer, MembershipRequest } from '../../src/dispatcher/membership-actor.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
 import type { LiveNode } from '../../src/jobs/job-check.ts';
 import type { FinishedRun, Result, Submission } from '../../src/scheduler/intent.ts';
@@ -49,10 +51,29 @@ export class FakeBackend implements Backend {
     { isServer: true, tags: { my_role: 'web', a: 'b' } },
     { isServer: false, tags: { my_role: 'web', a: 'b' } },
   ];
+  knownServers: KnownServers = { known: [], waiting: [] };
+  readonly membershipRequests: MembershipRequest[] = [];
+  membershipAnswer: MembershipAnswer = { type: 'failed', code: 'no-leader', message: 'no server leads' };
+  catchUps = 0;
+  catchUpFailure: Error | undefined;
   isHealthy = true;
   isLeader = true;
   index = 41;
   failure: Error | undefined;
+
+  async servers(): Promise<KnownServers> {
+    return this.knownServers;
+  }
+
+  async membership(request: MembershipRequest): Promise<MembershipAnswer> {
+    this.membershipRequests.push(request);
+    return this.membershipAnswer;
+  }
+
+  async catchUp(): Promise<void> {
+    this.catchUps += 1;
+    if (this.catchUpFailure !== undefined) throw this.catchUpFailure;
+  }
 
   async submit(submission: Submission, waitMs?: number): Promise<Submitted | Failed> {
     if (this.failure !== undefined) throw this.failure;

@@ -28,6 +28,8 @@ function peer(number: number, here: Partial<Here> = {}, others: Partial<Peer> = 
       asks: true,
       clusterUuid: null,
       voters: null,
+      learners: [],
+      membershipIndex: 0,
       voterNames: [],
       expect: 3,
       promise: null,
@@ -281,26 +283,47 @@ const CASES: readonly Case[] = [
     expected: { type: 'join', clusterUuid: NEW, voters: TRIO.map(idOf) },
   },
   {
-    title: 'a cluster that does not name this server refuses it',
+    title: 'a cluster that does not name this server can be told to',
     self: 4,
     peers: [member(1, TRIO), member(2, TRIO), member(3, TRIO)],
-    expected:
-      /^cluster demo exists \(3 servers: s1, s2, s3\): servers cannot be added to a cluster yet\. .* `carillon agent`/,
+    needsHelp: true,
+    expected: /^cluster demo exists \(3 servers: s1, s2, s3\) and .*: add it by: carillon cluster add s4$/,
   },
   {
-    title: 'a server with the name of a voter learns that it needs its directory, and what holds without it',
+    title: 'a server that has promised to found another cluster cannot be added',
+    self: 4,
+    promise: promiseOf([4, 5, 6]),
+    peers: [member(1, TRIO)],
+    expected: /^cluster demo exists \(.*\), and .* has promised to found another one: empty the directory/,
+  },
+  {
+    title: 'a server that a cluster has added joins it, and knows that it is no founder',
+    self: 4,
+    peers: [member(1, TRIO, { learners: [idOf(4)] })],
+    expected: { type: 'join', clusterUuid: NEW, voters: TRIO.map(idOf) },
+  },
+  {
+    title: 'one that votes already when it hears of it is no founder either',
+    self: 4,
+    peers: [member(1, [1, 3, 4])],
+    expected: { type: 'join', clusterUuid: NEW, voters: [1, 3].map(idOf) },
+  },
+  {
+    title: 'a server with the name of a voter learns that it needs its directory, and how to replace it',
     self: 4,
     name: 's3',
     peers: [member(1, TRIO)],
+    needsHelp: true,
     expected:
-      /^cluster demo exists \(3 servers: s1, s2, s3\): its server s3 had another data directory: .* lost: .* cannot be replaced yet\./,
+      /^cluster demo exists \(3 servers: s1, s2, s3\)\. Its server s3 had another data directory .* lost, run: carillon cluster replace s3$/,
   },
   {
     title: 'where a voter is not known by name, this may be it',
     self: 4,
     peers: [member(1, TRIO, { voterNames: ['s1', 's2', ''] })],
+    needsHelp: true,
     expected:
-      /s1, s2, one that was not heard \(33333333\)\): if this is the one .* Else: servers cannot be added to a cluster yet\. /,
+      /s1, s2, one that was not heard \(33333333\)\) .* If it is the one .* Else add it by: carillon cluster add/,
   },
   {
     title: 'a cluster that has not answered yet may be gone; nothing is founded beside it',

@@ -41,6 +41,8 @@ function peer(nodeId: string, here: Partial<Here>, others: Partial<Peer> = {}): 
       asks: false,
       clusterUuid: CLUSTER,
       voters: [OWN],
+      learners: [],
+      membershipIndex: 0,
       voterNames: ['s1'],
       expect: null,
       promise: null,

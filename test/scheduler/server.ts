@@ -129,6 +129,8 @@ export class Server {
         leaders: () => [this.scheduler, this.dispatcher],
         backend: () => backend,
         answering: () => [this.submission],
+        following: () => [],
+        onConfiguration: () => {},
         keepEvent: (event) => this.keepEvent(event),
         onApplied: (_, events) => {
           this.events.push(...events);

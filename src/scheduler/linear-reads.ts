@@ -1,0 +1,29 @@
+/**
+ * Reads that must see every write acknowledged before them, on any server: raft says how far this server has to be
+ * (ReadIndex, thesis §6.4). A read may only use an answer that was asked for after it came; those that come while raft
+ * is asked wait together for the next answer, so any number of reads costs one question at a time.
+ */
+export class LinearReads<Reader> {
+  #asking: Reader[] = [];
+  #next: Reader[] = [];
+
+  /** Whether raft is to be asked now. */
+  add(reader: Reader): boolean {
+    this.#next.push(reader);
+    return this.#begin();
+  }
+
+  /** Raft has answered, however: those whom it concerns. `mustAsk`: others have come meanwhile. */
+  takeAnswered(): { readonly readers: readonly Reader[]; readonly mustAsk: boolean } {
+    const readers = this.#asking;
+    this.#asking = [];
+    return { readers, mustAsk: this.#begin() };
+  }
+
+  #begin(): boolean {
+    if (this.#asking.length > 0 || this.#next.length === 0) return false;
+    this.#asking = this.#next;
+    this.#next = [];
+    return true;
+  }
+}
