@@ -44,6 +44,7 @@ class StubRaft implements Actor<RaftRequest, RaftAnswer> {
     const server = this.#server;
     if (message.type === 'stored') server.storedIndex = message.index;
     if (message.type === 'applied') server.appliedIndexes.push(message.index);
+    if (message.type === 'read') server.readReplies.push(reply);
     if (message.type !== 'propose') return;
     const command = decodeCommand(message.data);
     server.proposed.push(command);
@@ -76,6 +77,8 @@ export class Server {
   readonly proposedBytes: number[] = [];
   /** What was applied when each was proposed. */
   readonly proposedAt: number[] = [];
+  /** Of read indexes that were asked for: the test answers them. */
+  readonly readReplies: Reply<RaftAnswer>[] = [];
   /** How far each slice of applying came. */
   readonly appliedIndexes: number[] = [];
   readonly toNodes: { readonly node: string; readonly message: ToNode }[] = [];

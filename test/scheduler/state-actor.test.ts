@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Entry } from '../../src/raft/raft-protocol.ts';
 import { encodeCommand } from '../../src/scheduler/command.ts';
+import type { StoredAnswer } from '../../src/scheduler/state-actor.ts';
 import { makeJob, SECOND_MS } from './machine.ts';
 import { Server } from './server.ts';
 
@@ -111,4 +112,64 @@ test('a leader that lost and won leadership while it was behind begins anew', ()
   server.advance(1, ['n1']);
 
   assert.equal(server.machine.openRuns(server.machine.uid('job') as string).length, 1);
+});
+
+function readLinear(server: Server): StoredAnswer[] {
+  const answers: StoredAnswer[] = [];
+  server.state.ask({ type: 'await-stored', isLinearizable: true }, 60_000, (outcome) => {
+    if (outcome.type === 'answer') answers.push(outcome.answer);
+  });
+  server.settle();
+  return answers;
+}
+
+test('a linearizable read waits until what raft names is applied and stored', () => {
+  const server = new Server();
+  server.state.send({ type: 'committed', entries: entries(5), commitIndex: 9 });
+  server.settle();
+
+  const answers = readLinear(server);
+  server.readReplies[0]?.({ type: 'read', index: 9 });
+  server.advance(SECOND_MS);
+  assert.equal(answers.length, 0);
+  const rest = Array.from({ length: 4 }, (_, number) => ({ ...(entries(5)[number] as Entry), index: 6 + number }));
+  server.state.send({ type: 'committed', entries: rest, commitIndex: 9 });
+  server.advance(SECOND_MS);
+
+  assert.deepEqual(answers, [{ type: 'stored', index: 9 }]);
+});
+
+test('a read that comes while raft is asked waits for the next answer, together with all others', () => {
+  const server = new Server();
+  server.state.send({ type: 'committed', entries: entries(5), commitIndex: 5 });
+  server.settle();
+
+  const first = readLinear(server);
+  const later = [readLinear(server), readLinear(server)];
+  server.readReplies[0]?.({ type: 'read', index: 2 });
+  server.advance(SECOND_MS);
+
+  assert.equal(first.length, 1);
+  assert.deepEqual(later, [[], []]);
+  assert.equal(server.readReplies.length, 2);
+  server.readReplies[1]?.({ type: 'read', index: 5 });
+  server.advance(SECOND_MS);
+  assert.deepEqual(
+    later.map((answers) => answers.length),
+    [1, 1],
+  );
+});
+
+test('a linearizable read that raft refuses, or does not answer, is refused; others are not held up', () => {
+  const server = new Server();
+  server.state.send({ type: 'committed', entries: entries(5), commitIndex: 5 });
+  server.settle();
+
+  const refused = readLinear(server);
+  server.readReplies[0]?.({ type: 'read-refused', code: 'overloaded', leader: null });
+  const silent = readLinear(server);
+  server.advance(5 * SECOND_MS);
+
+  assert.deepEqual(refused, [{ type: 'unreadable', code: 'overloaded' }]);
+  assert.deepEqual(silent, [{ type: 'unreadable', code: 'no-leader' }]);
 });
