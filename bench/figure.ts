@@ -6,6 +6,7 @@ export const MEASURES = [
   'p50Ms',
   'p90Ms',
   'p99Ms',
+  'p999Ms',
   'maxMs',
   'sharePercent',
   'count',
@@ -61,6 +62,19 @@ export const CLUSTER_FLOORS: readonly Floor[] = [
   floor('put', 'put a new job, 32 clients', 'perSecond', 'at least', 2_000),
   ...['s1', 's2', 's3'].map((name) => floor('idle', `resident, ${name}`, 'megabytes', 'at most', 150)),
   ...['a1', 'a2'].map((name) => floor('idle', `resident, ${name}`, 'megabytes', 'at most', 100)),
+];
+
+/** Three Raft hosts or servers with their nats-server, and the load, on two cores. */
+export const RAFT_FLOORS: readonly Floor[] = [
+  floor('raft', 'commit 256 B, 1 client', 'p50Ms', 'at most', 1.2),
+  floor('raft', 'commit 256 B, 256 in flight', 'perSecond', 'at least', 20_000),
+  floor('raft', 'commit 256 B, 256 in flight', 'p99Ms', 'at most', 40),
+  floor('raft', 'event loop delay of the leading consensus thread, 256 in flight', 'p999Ms', 'at most', 60),
+  floor('raft-slow-disk', 'elections meanwhile', 'count', 'at most', 0),
+  floor('job-put', 'job.put over NATS, 256 in flight', 'perSecond', 'at least', 5_000),
+  floor('failover', 'kill -9 of the leader to the first acknowledged write', 'p50Ms', 'at most', 300),
+  floor('failover', 'kill -9 of the leader to the first acknowledged write', 'p99Ms', 'at most', 1_500),
+  floor('failover', 'SIGSTOP of the leader to the first acknowledged write', 'p50Ms', 'at most', 1_200),
 ];
 
 export interface Judged {

@@ -36,6 +36,13 @@ export interface Scale {
   readonly putClients: number;
   readonly listJobs: number;
   readonly idleSettleMs: number;
+  readonly commitsInFlight: readonly number[];
+  /** How often the leader is killed, and as often halted. */
+  readonly kills: number;
+  /** How often each side of a comparison is measured, in turns. */
+  readonly rounds: number;
+  /** Of each timed figure in them. */
+  readonly roundSeconds: number;
 }
 
 export const FULL_SCALE: Scale = {
@@ -51,6 +58,10 @@ export const FULL_SCALE: Scale = {
   putClients: 32,
   listJobs: 10_000,
   idleSettleMs: 5_000,
+  commitsInFlight: [1, 64, 256, 1_024],
+  kills: 10,
+  rounds: 3,
+  roundSeconds: 2,
 };
 
 export interface Target {
@@ -152,7 +163,9 @@ export interface Load {
  * Each client makes one call after another until the time is over; what runs then is waited for and counted. Before the
  * time begins there is a settling of a tenth of it that is not counted.
  */
-export async function closedLoop(load: Load): Promise<Figure['measures'] & { readonly count: number }> {
+export async function closedLoop(
+  load: Load,
+): Promise<Figure['measures'] & { readonly count: number; readonly perSecond: number }> {
   const { target, clients, seconds } = load;
   const connections = connectTo(target, clients);
   try {

@@ -33,11 +33,12 @@ export class Latencies {
     return this.#maxMs;
   }
 
-  measures(): { readonly p50Ms: number; readonly p90Ms: number; readonly p99Ms: number; readonly maxMs: number } {
+  measures(): Readonly<Record<'p50Ms' | 'p90Ms' | 'p99Ms' | 'p999Ms' | 'maxMs', number>> {
     return {
       p50Ms: this.percentileMs(0.5),
       p90Ms: this.percentileMs(0.9),
       p99Ms: this.percentileMs(0.99),
+      p999Ms: this.percentileMs(0.999),
       maxMs: this.#maxMs,
     };
   }

@@ -1,17 +1,25 @@
-/** `npm run bench [-- questions…] [--seconds N] [--best-of N] [--cluster] [--url URL,…] [--out DIR]`: see README.md beside it. */
+/**
+ * `npm run bench [-- questions…] [--seconds N] [--best-of N] [--kills N] [--rounds N] [--cluster] [--url URL,…]
+ * [--out DIR]`: see README.md beside it.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bulk } from './bulk.ts';
 import { startCluster } from './cluster.ts';
-import { CLUSTER_FLOORS, FLOORS } from './figure.ts';
+import { etcd } from './etcd.ts';
+import { CLUSTER_FLOORS, FLOORS, RAFT_FLOORS } from './figure.ts';
 import { type BenchContext, FULL_SCALE, type Question, runningCluster, type Scale, startNode } from './harness.ts';
 import { herd } from './herd.ts';
 import { idle } from './idle.ts';
 import { list } from './list.ts';
+import { log } from './log.ts';
 import { describeMachine, measureSync } from './machine.ts';
 import { createProgress } from './progress.ts';
 import { put } from './put.ts';
+import { raft, raftSlowDisk } from './raft.ts';
+import { failover } from './raft-failover.ts';
+import { jobPut } from './raft-job-put.ts';
 import { makeReport, type Section, writeMarkdown } from './report.ts';
 import { runAndWait } from './run-and-wait.ts';
 
@@ -23,6 +31,12 @@ const QUESTIONS: ReadonlyMap<string, Question> = new Map([
   ['put', put],
   ['list', list],
   ['herd', herd],
+  ['raft', raft],
+  ['raft-slow-disk', raftSlowDisk],
+  ['job-put', jobPut],
+  ['failover', failover],
+  ['etcd', etcd],
+  ['log', log],
 ]);
 
 const SYNC_MS = 500;
@@ -60,7 +74,8 @@ for (const [question, ask] of QUESTIONS) {
   }
 }
 progress.done();
-const report = makeReport(machine, scale, sections, isCluster || urls.length > 0 ? CLUSTER_FLOORS : FLOORS);
+const floors = [...(isCluster || urls.length > 0 ? CLUSTER_FLOORS : FLOORS), ...RAFT_FLOORS];
+const report = makeReport(machine, scale, sections, floors);
 const directory = resolve(values.out ?? join('bench', 'out'));
 await mkdir(directory, { recursive: true });
 await writeFile(join(directory, 'report.json'), `${JSON.stringify(report, null, 2)}\n`);
@@ -77,6 +92,8 @@ function readArguments() {
       options: {
         seconds: { type: 'string' },
         'best-of': { type: 'string' },
+        kills: { type: 'string' },
+        rounds: { type: 'string' },
         cluster: { type: 'boolean' },
         url: { type: 'string' },
         out: { type: 'string' },
@@ -98,6 +115,9 @@ function readScale(): Scale {
     ...FULL_SCALE,
     seconds,
     bestOf: wholeNumber('best-of', values['best-of'], FULL_SCALE.bestOf),
+    kills: wholeNumber('kills', values.kills, FULL_SCALE.kills),
+    rounds: wholeNumber('rounds', values.rounds, FULL_SCALE.rounds),
+    roundSeconds: values.seconds === undefined ? FULL_SCALE.roundSeconds : seconds,
     herdSeconds: Math.max(2 * FULL_SCALE.herdEverySeconds, seconds * rounds),
   };
 }

@@ -86,6 +86,7 @@ const TITLES: Readonly<Record<Measure, string>> = {
   p50Ms: 'p50 ms',
   p90Ms: 'p90 ms',
   p99Ms: 'p99 ms',
+  p999Ms: 'p99.9 ms',
   maxMs: 'max ms',
   sharePercent: 'share %',
   count: 'count',
