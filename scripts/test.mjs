@@ -1,5 +1,6 @@
 // Runs the built tests: `npm test`, or `npm test -- retry raft` for the files whose path has one of the words.
-// Two files at a time; what lies in integration/ comes last and one at a time. `--unit` leaves those out.
+// Two files at a time; what lies in integration/ and the short chaos run come last and one at a time. `--unit` leaves
+// those out.
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -121,7 +122,7 @@ function nameOf(file) {
 }
 
 function isIntegration(file) {
-  return nameOf(file).startsWith('integration/');
+  return /^integration\/|^chaos\/chaos\.test/.test(nameOf(file));
 }
 
 function fail(message) {

@@ -48,7 +48,9 @@ export class Cluster {
   }
 
   static async create(options: ClusterOptions = {}): Promise<Cluster> {
-    const { nats = await startNatsServer(), name = `t${randomUUID().slice(0, 8)}`, expect = 3 } = options;
+    const { name = `t${randomUUID().slice(0, 8)}`, expect = 3 } = options;
+    const nats = options.nats ?? (await startNatsServer());
+    if (options.nats === undefined) nats.letGo();
     const keyFile = join(await temporaryDirectory(), 'cluster.key');
     await writeFile(keyFile, randomBytes(32).toString('hex'));
     await chmod(keyFile, 0o600);
