@@ -32,5 +32,9 @@ export const SOURCES = {
   events: 6,
   hints: 7,
   operator: 8,
+  rates: 9,
   firstNode: 10,
+  core: 20,
+  reads: 21,
+  membership: 22,
 } as const;

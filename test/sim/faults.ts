@@ -1,8 +1,12 @@
 /** Lets things go wrong as the plan says, at times drawn from the seed. */
+import { CodedError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/random.ts';
 import { HEARD_MS } from '../../src/scheduler/cluster-time.ts';
 import { between, chance, pick, SOURCES, sourceFor } from './draw.ts';
+import { clog, partition } from './network-faults.ts';
 import { repeat } from './repeat.ts';
+import type { SimNode } from './sim-node.ts';
+import { check } from './violation.ts';
 import type { World } from './world.ts';
 
 /** Such jumps must not move logged time: more than what clocks that agree may differ by. */
@@ -22,22 +26,21 @@ export class Faults {
   }
 
   start(): void {
-    const {
-      partitionEveryMs,
-      crashEveryMs,
-      skewEveryMs,
-      jumpEveryMs,
-      stallEveryMs,
-      diskFailEveryMs,
-      wrongHintEveryMs,
-    } = this.#world.plan;
-    this.#repeat(partitionEveryMs, () => this.#partition());
-    this.#repeat(crashEveryMs, () => this.#crash());
-    this.#repeat(skewEveryMs, () => this.#skew());
-    this.#repeat(jumpEveryMs, () => this.#jump());
-    this.#repeat(stallEveryMs, () => this.#stall());
-    this.#repeat(diskFailEveryMs, () => this.#failDisk());
-    this.#repeat(wrongHintEveryMs, () => this.#world.hints.tellWrong());
+    const { plan, hints } = this.#world;
+    this.#repeat(plan.partitionEveryMs, () => this.#partition());
+    this.#repeat(plan.clogEveryMs, () => clog(this.#world, this.#random));
+    this.#repeat(plan.downEveryMs, () => this.#goDown());
+    this.#repeat(plan.wrongHintEveryMs, () => hints.tellWrong());
+    this.#repeat(plan.crashEveryMs, () => this.#crash());
+    this.#repeat(plan.stallEveryMs, () => this.#stall());
+    this.#repeat(plan.diskFailEveryMs, () => this.#failDisk());
+    this.#repeat(plan.diskFlakeEveryMs, () => this.#flake());
+    this.#repeat(plan.loopStallEveryMs, () => this.#stallLoop());
+    this.#repeat(plan.pauseEveryMs, () => this.#pause());
+    this.#repeat(plan.threadDeathEveryMs, () => this.#killThread());
+    this.#repeat(plan.intruderEveryMs, () => this.#intrude());
+    this.#repeat(plan.skewEveryMs, () => this.#skew());
+    this.#repeat(plan.jumpEveryMs, () => this.#jump());
   }
 
   #repeat(everyMs: number, run: () => void): void {
@@ -50,41 +53,86 @@ export class Faults {
     });
   }
 
-  /** Halves, one node alone, or single directions that are cut. */
   #partition(): void {
-    const { network, nodes, plan, trace } = this.#world;
-    const ids = nodes.map((node) => node.id);
-    const random = this.#random;
-    if (chance(random, 0.4)) {
-      network.heal();
-      const from = pick(random, ids);
-      const others = ids.filter((id) => id !== from && chance(random, 0.6));
-      const isOutward = chance(random, 0.5);
-      for (const other of others) network.cut(isOutward ? from : other, isOutward ? other : from);
-      trace.add('world', `cuts ${others.length} ways ${isOutward ? 'from' : 'to'} node ${ids.indexOf(from) + 1}`);
-    } else {
-      const left = ids.filter(() => chance(random, 0.5));
-      network.partition([left, ids.filter((id) => !left.includes(id))]);
-      trace.add('world', `parts nodes ${left.map((id) => ids.indexOf(id) + 1).join()} from the others`);
-    }
+    const { network, plan, trace } = this.#world;
+    partition(this.#world, this.#random);
     this.#later(plan.partitionMsMax, () => {
       trace.add('world', 'heals the network');
       network.heal();
     });
   }
 
+  #goDown(): void {
+    const { network, plan, trace } = this.#world;
+    trace.add('world', 'has no network');
+    network.goDown();
+    this.#later(plan.downMsMax, () => {
+      trace.add('world', 'has its network again');
+      network.comeUp();
+    });
+  }
+
   #crash(): void {
-    const { nodes, plan, trace } = this.#world;
+    const { nodes, trace } = this.#world;
     const random = this.#random;
     const node = pick(random, nodes);
     if (!node.isUp) return;
     const mode = chance(random, 0.5) ? 'prefix' : 'any-subset';
     trace.add(node.name, `crashes, ${mode}`);
     node.crash(random, mode);
-    this.#later(plan.outageMsMax, () => {
-      trace.add(node.name, 'starts again');
-      node.start();
-    });
+    this.#world.startLater(node, random);
+  }
+
+  /** The event loop of one thread is held up. */
+  #stallLoop(): void {
+    const { nodes, plan } = this.#world;
+    this.#holdUp(pick(this.#random, nodes), chance(this.#random, 0.5) ? 'main' : 'consensus', plan.loopStallMsMax);
+  }
+
+  /** Of the leader more often than not: it goes on and does not know that it was deposed. */
+  #pause(): void {
+    const { leader, nodes, plan } = this.#world;
+    const node = leader !== undefined && chance(this.#random, 0.6) ? leader : pick(this.#random, nodes);
+    this.#holdUp(node, 'process', plan.pauseMsMax);
+  }
+
+  #holdUp(node: SimNode, which: 'process' | 'main' | 'consensus', msMax: number): void {
+    const { clock, trace } = this.#world;
+    const goOn = node.holdUp(which);
+    if (goOn === undefined) return;
+    const forMs = between(this.#random, 0, msMax);
+    trace.add(node.name, `does nothing for ${Math.round(forMs)} ms (${which})`);
+    clock.after(forMs, goOn);
+  }
+
+  #killThread(): void {
+    const { servers, trace } = this.#world;
+    const node = pick(this.#random, servers);
+    if (node.killThread()) trace.add(node.name, 'loses its thread of consensus');
+  }
+
+  /** Two processes with one identity would vote twice; the lock of the directory keeps the second one out. */
+  #intrude(): void {
+    const { nodes, trace } = this.#world;
+    const node = pick(this.#random, nodes);
+    if (node.running === undefined) return;
+    let refusal = '';
+    try {
+      node.drive.open();
+    } catch (error) {
+      refusal = error instanceof CodedError ? error.code : String(error);
+    }
+    trace.add(node.name, 'has somebody else at its directory');
+    this.#world.guard(() =>
+      check(refusal === 'directory-unusable', () => `${node.name}: a second process gets its directory`),
+    );
+  }
+
+  /** One write is said to have failed, and its node must not go on as if nothing had been. */
+  #flake(): void {
+    const { nodes } = this.#world;
+    const node = pick(this.#random, nodes);
+    if (node.running !== undefined) node.isDiskFlaky = true;
   }
 
   #skew(): void {
@@ -97,7 +145,9 @@ export class Faults {
 
   /** One at a time: of three clocks two are right, and no leader remembers otherwise. */
   #jump(): void {
-    const { clock, servers, trace } = this.#world;
+    const { clock, plan, servers, trace } = this.#world;
+    // A lone server has nobody to ask what time it is.
+    if (plan.voters === 1) return;
     const wrong = servers.find((server) => Math.abs(server.skewMs) >= JUMP_MS_MIN);
     if (wrong !== undefined) {
       wrong.skewMs = 0;
@@ -118,6 +168,7 @@ export class Faults {
     trace.add(node.name, 'has a disk that fails');
     if (node.config.isServer) this.#world.promises.durableHead(node);
     node.isDoomed = true;
+    node.isDiskDead = true;
     node.drive.fail('no space left on device');
   }
 

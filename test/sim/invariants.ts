@@ -8,6 +8,7 @@ import type { ExecutionOutcome } from '../../src/jobs/execution.ts';
 import { parseRunId } from '../../src/jobs/ids.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
 import type { Entry } from '../../src/raft/raft-protocol.ts';
+import type { EntryId } from '../../src/raft/types.ts';
 import { AGREE_MS } from '../../src/scheduler/cluster-time.ts';
 import type { StateEvent } from '../../src/scheduler/event.ts';
 import type { Result } from '../../src/scheduler/intent.ts';
@@ -16,6 +17,7 @@ import type { State } from '../../src/scheduler/state.ts';
 import { Ledger } from './ledger.ts';
 import type { SimNode } from './sim-node.ts';
 import { check } from './violation.ts';
+import { Voters } from './voters.ts';
 import type { World } from './world.ts';
 
 interface Committed {
@@ -28,6 +30,7 @@ interface Committed {
 export interface Effect {
   readonly index: number;
   readonly result: Result;
+  readonly loggedMs: number;
   /** Entries that changed something for it. */
   count: number;
 }
@@ -41,6 +44,8 @@ const CHECK_ROWS_EVERY = 500;
 /** What one leader's clock may be ahead by before the others count, and what right clocks are off by. */
 const TIME_MS_MAX = AGREE_MS + 1_000;
 const CHECK_ORDER_EVERY = 25;
+/** As long as answers to requests are kept. */
+const KEPT_MS = 600_000;
 
 export class Invariants {
   readonly ledger: Ledger;
@@ -53,11 +58,14 @@ export class Invariants {
   readonly finished = new Map<string, { readonly outcome: ExecutionOutcome; readonly index: number }>();
   readonly lateFinishes = new Set<string>();
   readonly deletedJobs = new Set<string>();
+  readonly voters = new Voters();
   readonly #leaders = new Map<number, string>();
   readonly #assigned = new Map<string, { readonly node: string; readonly index: number }>();
   readonly #endedRuns = new Set<string>();
   /** By server: how far it has ever stored. */
   readonly #stored = new Map<string, number>();
+  /** The text of objects in meta rows. */
+  readonly #nested = new WeakMap<object, string>();
   readonly #nameOf: (id: string) => string;
   #events = 0;
 
@@ -70,21 +78,29 @@ export class Invariants {
     return this.history.length;
   }
 
+  /** The last that any server has applied. */
+  get lastCommitted(): EntryId | null {
+    const last = this.history[this.history.length - 1];
+    return last === undefined ? null : { index: this.history.length, term: last.term };
+  }
+
   get elections(): number {
     return this.#leaders.size;
   }
 
-  elected(node: SimNode, term: number): void {
+  /** One leader a term, and one life of it: its next life does not know what it appended (I1). */
+  elected({ name, lives }: SimNode, term: number): void {
+    const leader = `${name} in life ${lives}`;
     const other = this.#leaders.get(term);
-    check(other === undefined || other === node.name, () => `${other} and ${node.name} both lead term ${term}`);
-    this.#leaders.set(term, node.name);
+    check(other === undefined || other === leader, () => `${other} and ${leader} both lead term ${term}`);
+    this.#leaders.set(term, leader);
   }
 
   /** Gives the hash of the state, for the trace. `nowMs`: what time it really is. */
   applied(node: SimNode, state: State, entry: Entry, events: readonly StateEvent[], nowMs: number): string {
     const { index, term } = entry;
     const { meta } = state;
-    const hash = `${state.rowHash().toString(16)}-${crc32Of(Buffer.from(JSON.stringify(meta))).toString(16)}`;
+    const hash = `${state.rowHash().toString(16)}-${crc32Of(Buffer.from(this.#textOf(meta))).toString(16)}`;
     const crc = crc32Of(entry.data);
     check(
       meta.loggedMs <= nowMs + TIME_MS_MAX,
@@ -107,8 +123,27 @@ export class Invariants {
       () => `${node.name}: applies ${index} when ${this.history.length} is the last`,
     );
     this.history.push({ term, crc, hash });
+    this.voters.applied(entry);
     for (const event of events) this.#record(state, entry, event);
     return hash;
+  }
+
+  /** As good as JSON, and cheap: most entries leave what is nested as it is. */
+  #textOf(meta: State['meta']): string {
+    let text = '';
+    for (const value of Object.values(meta)) {
+      if (typeof value !== 'object' || value === null) {
+        text += `${value} `;
+        continue;
+      }
+      let nested = this.#nested.get(value);
+      if (nested === undefined) {
+        nested = JSON.stringify(value);
+        this.#nested.set(value, nested);
+      }
+      text += `${nested} `;
+    }
+    return text;
   }
 
   started({ name, lives }: SimNode, { execution, fence, run }: Task, nowMs: number): void {
@@ -166,8 +201,12 @@ export class Invariants {
     const before = this.#stored.get(node.name) ?? 0;
     check(storedIndex >= before, () => `${node.name}: had stored ${before}, now ${storedIndex}`);
     this.#stored.set(node.name, storedIndex);
-    for (const { name, depth } of running.system.inspect()) {
-      check(depth === 0, () => `${node.name}: ${name} has ${depth} messages after all turns`);
+    // One whose process is about to end takes no more turns.
+    if (node.isHeldUp || node.isDoomed) return;
+    for (const system of node.systems) {
+      for (const { name, depth } of system.inspect()) {
+        check(depth === 0, () => `${node.name}: ${name} has ${depth} messages after all turns`);
+      }
     }
   }
 
@@ -227,9 +266,12 @@ export class Invariants {
   }
 
   #recordAnswer(state: State, index: number, scope: string, result: Result): void {
-    // A refusal is not kept: a repeat may find what was missing.
+    const { loggedMs } = state.meta;
+    // A refusal is not kept: a repeat may find what was missing. Nor is an answer for ever, by logged time: that may
+    // leap where a new cluster first went by a clock that was days behind.
     const before = this.effects.get(scope);
-    const known = before?.result.type === 'refused' ? undefined : before;
+    const isKept = before !== undefined && before.result.type !== 'refused' && loggedMs - before.loggedMs < KEPT_MS;
+    const known = isKept ? before : undefined;
     const isJobChange = result.type === 'job' && result.job.modifiedIndex === index;
     if (result.type === 'job' && isJobChange) {
       const row = state.get<JobRow>(keys.job(result.job.uid));
@@ -240,7 +282,7 @@ export class Invariants {
     }
     const isEffect = isJobChange || (result.type === 'run' && known === undefined);
     if (known === undefined) {
-      this.effects.set(scope, { index, result, count: isEffect ? 1 : 0 });
+      this.effects.set(scope, { index, result, loggedMs, count: isEffect ? 1 : 0 });
       return;
     }
     if (isEffect) known.count += 1;

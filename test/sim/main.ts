@@ -1,85 +1,90 @@
 /**
- * `npm run sim -- --seeds N --from S [--events 20000] [--minutes M] [--trace FILE] [--keep-going]`: runs seeds one
- * after another, with progress on stderr. The first that fails is told with what was violated, the end of its trace and
- * the line that replays it; then the exit code is 1. With `--keep-going` the others follow.
+ * `npm run sim -- --seeds N --from S [--jobs 2] [--minutes M] [--events 20000] [--trace FILE] [--keep-going]`: runs
+ * seeds, so many at a time, with progress on stderr. The first that fails is told with what was violated, the end of
+ * its trace, the commit and the line that replays it; then the exit code is 1. With `--keep-going` the others follow.
+ * `--minutes` ends it early, and says of how many seeds.
  */
+import { fork } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { EVENTS_DEFAULT, type SimulationReport, simulate } from './simulate.ts';
+import { Tally } from './tally.ts';
 
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '10' },
     from: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '1' },
     events: { type: 'string', default: String(EVENTS_DEFAULT) },
     minutes: { type: 'string' },
     trace: { type: 'string' },
     'keep-going': { type: 'boolean', default: false },
+    /** A process of another one: it is told which seeds to run. */
+    worker: { type: 'boolean', default: false },
   },
 });
-const seeds = wholeNumber('seeds', values.seeds);
-const from = wholeNumber('from', values.from);
 const events = wholeNumber('events', values.events);
-const endMs =
-  values.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + Number(values.minutes) * 60_000;
-const traceFile = values.trace === undefined ? undefined : openSync(values.trace, 'w');
+if (values.worker) serve();
+else await main();
 
-const startedMs = performance.now();
-let done = 0;
-let eventsDone = 0;
-let failures = 0;
-const sums = { hints: 0, lostHints: 0, wrongHints: 0, transfers: 0, transferred: 0, stops: 0, drained: 0 };
-for (let seed = from; seed < from + seeds && performance.now() < endMs; seed += 1) {
-  const report = await simulate({
-    seed,
-    events,
-    ...(traceFile === undefined ? {} : { sink: (line: string) => writeSync(traceFile, line) }),
+async function main(): Promise<void> {
+  const seeds = wholeNumber('seeds', values.seeds);
+  const from = wholeNumber('from', values.from);
+  const jobs = Math.max(1, wholeNumber('jobs', values.jobs));
+  const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : Number(values.minutes);
+  const tally = new Tally(seeds, events);
+  const endMs = performance.now() + minutes * 60_000;
+  let next = from;
+  let isOver = false;
+  const take = (): number | undefined =>
+    isOver || next >= from + seeds || performance.now() > endMs ? undefined : next++;
+  const told = (report: SimulationReport): void => {
+    tally.add(report);
+    if (report.failure !== null && !values['keep-going']) isOver = true;
+  };
+  if (jobs === 1 || values.trace !== undefined) await runHere(take, told);
+  else await Promise.all(Array.from({ length: jobs }, () => runElsewhere(take, told)));
+  tally.end(from);
+  process.exitCode = tally.failures > 0 ? 1 : 0;
+}
+
+async function runHere(take: () => number | undefined, told: (report: SimulationReport) => void): Promise<void> {
+  const file = values.trace === undefined ? undefined : openSync(values.trace, 'w');
+  const sink = file === undefined ? {} : { sink: (line: string) => writeSync(file, line) };
+  for (let seed = take(); seed !== undefined; seed = take()) told(await simulate({ seed, events, ...sink }));
+  if (file !== undefined) closeSync(file);
+}
+
+/** In a process of its own, which gets its seeds one by one: they take unequally long. */
+function runElsewhere(take: () => number | undefined, told: (report: SimulationReport) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(import.meta.url), ['--worker', '--events', String(events)], {
+      execArgv: process.execArgv,
+    });
+    let seed = take();
+    const goOn = (): void => {
+      if (seed === undefined) child.disconnect();
+      else child.send(seed);
+    };
+    child.on('message', (report) => {
+      told(report as SimulationReport);
+      seed = take();
+      goOn();
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      if (code === 0 && seed === undefined) resolve();
+      else reject(new Error(`the process that ran seed ${seed} ended with ${code}`));
+    });
+    goOn();
   });
-  done += 1;
-  eventsDone += report.events;
-  addUp(report);
-  if (report.failure !== null) {
-    failures += 1;
-    tellFailure(report);
-    if (!values['keep-going']) break;
-  }
-  tellProgress(report);
-}
-if (traceFile !== undefined) closeSync(traceFile);
-process.stderr.write('\n');
-console.log(`${done} seeds from ${from}, ${eventsDone} events, ${failures} failed, ${rate()}`);
-console.log(
-  `${sums.hints} hints reached raft, ${sums.lostHints} were lost, ${sums.wrongHints} were wrong; ` +
-    `${sums.transferred} of ${sums.transfers} transfers succeeded; ${sums.drained} of ${sums.stops} stops were drained`,
-);
-process.exitCode = failures > 0 ? 1 : 0;
-
-function addUp({ hints, operator }: SimulationReport): void {
-  sums.hints += hints.heard;
-  sums.lostHints += hints.lost;
-  sums.wrongHints += hints.wrong;
-  sums.transfers += operator.transfers;
-  sums.transferred += operator.transferred;
-  sums.stops += operator.stops;
-  sums.drained += operator.drained;
 }
 
-function tellFailure({ failure, seed }: SimulationReport): void {
-  console.log(`\nseed ${seed} fails: ${failure?.message}\n\n${failure?.lastLines}`);
-  console.log(
-    `replay: npm run sim -- --seeds 1 --from ${seed}${events === EVENTS_DEFAULT ? '' : ` --events ${events}`}\n`,
-  );
-}
-
-function tellProgress({ seed, virtualMs, entries, starts, elections, digest }: SimulationReport): void {
-  const run = `${(virtualMs / 1000).toFixed(0)} s, ${entries} entries, ${starts} starts, ${elections} elections, trace ${digest}`;
-  const line = `seed ${seed}: ${run}; ${done}/${seeds}, ${rate()}`;
-  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
-}
-
-function rate(): string {
-  const seconds = (performance.now() - startedMs) / 1000;
-  return `${(done / seconds).toFixed(2)} seeds/s, ${Math.round(eventsDone / seconds)} events/s`;
+function serve(): void {
+  process.on('message', (seed: number) => {
+    void simulate({ seed, events }).then((report) => process.send?.(report));
+  });
 }
 
 function wholeNumber(name: string, text: string): number {

@@ -22,8 +22,8 @@ export const MISTAKES: readonly Mistake[] = [
   {
     name: 'entries are acknowledged before they are durable',
     file: 'raft/follower.js',
-    find: "state.sendAfterAppend({ type: 'append-answer'",
-    replace: "state.send({ type: 'append-answer'",
+    find: 'state.sendAfterAppend(state.markWound({',
+    replace: 'state.send(state.markWound({',
     seedsMax: 3,
   },
   {
@@ -59,7 +59,7 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'scheduler/chain.js',
     find: 'return link(row, source, plan.items);',
     replace: 'return link(row, source, plan.items.slice(-1));',
-    seedsMax: 5,
+    seedsMax: 3,
   },
   {
     name: 'a job that is disabled fires if nobody has heard of it',
@@ -88,7 +88,7 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'scheduler/requests.js',
     find: 'if (row === undefined)\n        return undefined;\n    if (row.bodyHash',
     replace: 'return undefined;\n    if (row.bodyHash',
-    seedsMax: 5,
+    seedsMax: 3,
   },
   {
     name: 'an attempt starts before its mark is durable',
@@ -123,7 +123,7 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'dispatcher/pulse.js',
     find: '?? this.#sinceMs) > this.#limits.downMs',
     replace: '?? this.#sinceMs) > 200',
-    seedsMax: 5,
+    seedsMax: 20,
   },
   {
     name: 'a beacon carries the leader’s own count of terms',
@@ -151,13 +151,13 @@ export const MISTAKES: readonly Mistake[] = [
     file: 'scheduler/apply-runs.js',
     find: 'state.delete(keys.open(finish.execution));',
     replace: 'if (Math.random() > 0.01) state.delete(keys.open(finish.execution));',
-    seedsMax: 5,
+    seedsMax: 3,
   },
   {
     name: 'a vote in a transfer is given whatever the log of the candidate lacks',
     file: 'raft/election.js',
-    find: 'state.isVoter && state.log.isUpToDate(message.last)',
-    replace: 'state.isVoter && (message.isTransfer || state.log.isUpToDate(message.last))',
+    find: '!state.isWounded && state.log.isUpToDate(message.last)',
+    replace: '!state.isWounded && (message.isTransfer || state.log.isUpToDate(message.last))',
     seedsMax: 300,
   },
   {
@@ -180,5 +180,77 @@ export const MISTAKES: readonly Mistake[] = [
     find: 'Math.abs(ownMs - agreedMs) <= AGREE_MS ? ownMs : agreedMs',
     replace: 'ownMs',
     seedsMax: 10,
+  },
+  {
+    name: 'a candidate leads before its own vote is durable',
+    file: 'raft/election.js',
+    find: 'else if (state.votes.get(state.id) === true)',
+    replace: 'else',
+    seedsMax: 1_000,
+  },
+  {
+    name: 'entries of earlier terms are committed by counting',
+    file: 'raft/replication.js',
+    find: 'if (index <= log.committed || log.term(index) !== state.term)',
+    replace: 'if (index <= log.committed)',
+    seedsMax: 1_000,
+  },
+  {
+    name: 'a follower commits what its leader has, beyond what it knows to match',
+    file: 'raft/follower.js',
+    find: 'log.commitTo(Math.min(message.commit, lastMatching));',
+    replace: 'log.commitTo(Math.min(message.commit, log.lastIndex));',
+    seedsMax: 300,
+  },
+  {
+    name: 'a read is answered by a new leader that has committed nothing yet',
+    file: 'raft/reads.js',
+    find: 'if (!state.readQueue.isDue || !state.hasCommittedInTerm)',
+    replace: 'if (!state.readQueue.isDue)',
+    seedsMax: 20,
+  },
+  {
+    name: 'a read asks no quorum whether its leader still leads',
+    file: 'raft/reads.js',
+    find: 'const position = jointCommittedIndex(state.electorate, ',
+    replace: 'const position = readQueue.position || jointCommittedIndex(state.electorate, ',
+    seedsMax: 1_000,
+  },
+  {
+    name: 'a write that ends late counts for the entries that took its place',
+    file: 'raft/raft.js',
+    find: 'if (receipt.term === term && receipt.last !== null)\n            log.unstable.stableTo(receipt.last);',
+    replace:
+      'if (receipt.last !== null && log.unstable.entry(receipt.last.index) !== undefined)\n            log.unstable.stableTo({ index: receipt.last.index, term: log.term(receipt.last.index) });',
+    seedsMax: 1_000,
+  },
+  {
+    name: 'one who only learns counts for a majority',
+    file: 'raft/replication.js',
+    find: 'jointCommittedIndex(state.electorate, ',
+    replace: 'jointCommittedIndex({ ...state.electorate, voters: state.log.configurations.members }, ',
+    seedsMax: 300,
+  },
+  {
+    name: 'a snapshot leaves a tail that conflicts',
+    file: 'raft/unstable.js',
+    find: 'this.#inProgressEnd = this.offset;\n        this.entries = [];',
+    replace:
+      'const tail = this.entries.filter((entry) => entry.index > snapshot.index);\n        this.entries = tail[0]?.index === this.offset ? tail : [];\n        this.#inProgressEnd = this.offset;',
+    seedsMax: 1_000,
+  },
+  {
+    name: 'a lease outlives a pause',
+    file: 'executors/session-lease.js',
+    find: 'return nowMs - this.#answeredMs <= this.#leaseMs;',
+    replace: 'return this.#answeredMs > Number.NEGATIVE_INFINITY;',
+    seedsMax: 300,
+  },
+  {
+    name: 'a write that failed is taken for one that is done',
+    file: 'raft/log-store.js',
+    find: 'this.#failure = storageFailed(error);\n            next.done(error === null ? null : storageFailed(error));',
+    replace: 'next.show();\n            next.done(null);',
+    seedsMax: 3,
   },
 ];

@@ -2,7 +2,7 @@
  * Proves that the simulation sees mistakes: each of `mistakes.ts` is planted into a copy of the built files, and must
  * be caught within its number of seeds.
  *
- *   node dist/test/sim/planted.js [--only WORDS] [--events N]
+ *   npm run sim:planted -- [--only WORDS] [--seeds N] [--events N] [--jobs N]
  */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,12 +14,14 @@ import { MISTAKES, type Mistake } from './mistakes.ts';
 export interface Verdict {
   readonly mistake: Mistake;
   readonly isCaught: boolean;
+  /** Which seed caught it; seeds are taken from 1, so it is also how many there were. Null: none. */
+  readonly seed: number | null;
   /** The seed and what it says; or the end of the output where nothing was caught. */
   readonly text: string;
 }
 
 /** `built` is the folder with the compiled `src` and `test`. */
-export async function plantAndRun(mistake: Mistake, events: number, built: string = BUILT): Promise<Verdict> {
+export async function plantAndRun(mistake: Mistake, events: number, jobs = 1, built: string = BUILT): Promise<Verdict> {
   const folder = join(projectOf(built), '.build', 'planted', `${process.pid}-${MISTAKES.indexOf(mistake)}`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, 'test'), { recursive: true });
@@ -28,10 +30,20 @@ export async function plantAndRun(mistake: Mistake, events: number, built: strin
     cpSync(join(built, 'src'), join(folder, 'src'), { recursive: true });
     cpSync(join(built, 'test', 'sim'), join(folder, 'test', 'sim'), { recursive: true });
     plant(join(folder, 'src', mistake.file), mistake);
-    const args = ['--seeds', String(mistake.seedsMax), '--from', '1', '--events', String(events)];
+    const args = [
+      '--seeds',
+      String(mistake.seedsMax),
+      '--from',
+      '1',
+      '--events',
+      String(events),
+      '--jobs',
+      String(jobs),
+    ];
     const { code, output } = await run([join(folder, 'test', 'sim', 'main.js'), ...args]);
-    const found = /^seed \d+ fails: .*$/m.exec(output);
-    return { mistake, isCaught: code === 1 && found !== null, text: found?.[0] ?? output.slice(-1_000) };
+    const found = /^seed (\d+) fails: .*$/m.exec(output);
+    const isCaught = code === 1 && found !== null;
+    return { mistake, isCaught, seed: isCaught ? Number(found[1]) : null, text: found?.[0] ?? output.slice(-1_000) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -65,15 +77,22 @@ function projectOf(folder: string): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { only: { type: 'string', default: '' }, events: { type: 'string', default: '20000' } },
+    options: {
+      only: { type: 'string', default: '' },
+      /** Instead of each mistake's own number. */
+      seeds: { type: 'string' },
+      events: { type: 'string', default: '20000' },
+      jobs: { type: 'string', default: '1' },
+    },
   });
   let missed = 0;
-  for (const mistake of MISTAKES.filter(({ name }) => name.includes(values.only))) {
-    const startedMs = performance.now();
-    const { isCaught, text } = await plantAndRun(mistake, Number(values.events));
+  console.log('| mistake | caught by seed | what it says |\n|---|---|---|');
+  for (const known of MISTAKES.filter(({ name }) => name.includes(values.only))) {
+    const mistake = values.seeds === undefined ? known : { ...known, seedsMax: Number(values.seeds) };
+    const { isCaught, seed, text } = await plantAndRun(mistake, Number(values.events), Number(values.jobs));
     if (!isCaught) missed += 1;
-    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-    console.log(`${isCaught ? 'caught' : 'MISSED'} ${mistake.name} (${seconds} s)\n       ${text.slice(0, 200)}`);
+    const words = text.replace(/^seed \d+ fails: /, '').split('\n')[0];
+    console.log(`| ${mistake.name} | ${seed ?? `none of ${mistake.seedsMax}`} | ${words?.slice(0, 160)} |`);
   }
   process.exitCode = missed > 0 ? 1 : 0;
 }

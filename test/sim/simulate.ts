@@ -1,7 +1,9 @@
 import { Faults } from './faults.ts';
 import type { HintCounts } from './hints.ts';
+import { Membership, type MembershipCounts } from './membership.ts';
 import { Operator, type OperatorCounts } from './operator.ts';
 import { drawPlan, type Plan } from './plan.ts';
+import { type ReadCounts, Reads } from './reads.ts';
 import { recover } from './recovery.ts';
 import { Violation } from './violation.ts';
 import { Workload, type WorkloadCounts } from './workload.ts';
@@ -28,6 +30,8 @@ export interface SimulationReport {
   readonly counts: WorkloadCounts;
   readonly hints: HintCounts;
   readonly operator: OperatorCounts;
+  readonly membership: MembershipCounts;
+  readonly reads: ReadCounts;
   readonly digest: string;
   readonly failure: { readonly message: string; readonly lastLines: string } | null;
 }
@@ -41,18 +45,24 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const workload = new Workload(world);
   const faults = new Faults(world);
   const operator = new Operator(world);
+  const membership = new Membership(world);
+  const reads = new Reads(world);
   let failure: SimulationReport['failure'] = null;
   try {
     for (const node of world.nodes) node.start();
     workload.start();
     faults.start();
     operator.start();
+    membership.start();
+    reads.start();
     await (virtualMs === undefined ? world.run(() => world.events >= events) : world.runFor(virtualMs));
     faults.isStopped = true;
     operator.isStopped = true;
     workload.isStopped = true;
+    membership.isStopped = true;
+    reads.isStopped = true;
     world.calm();
-    await recover(world, workload, operator);
+    await recover({ world, workload, operator, membership, reads });
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     failure = { message: error.message, lastLines: world.trace.lastLines() };
@@ -67,6 +77,8 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     counts: workload.counts,
     hints: world.hints.counts,
     operator: operator.counts,
+    membership: membership.counts,
+    reads: reads.counts,
     digest: world.trace.digest(),
     failure,
   };

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 /** Lines kept for the report of a failure. */
 const KEPT_LINES = 40;
+const HASH_LENGTH = 16 * 1024;
 
 /**
  * What happened, as text, one line an event: the last lines for people, a hash over all of them to prove that the same
@@ -13,6 +14,8 @@ export class Trace {
   readonly #hash: Hash = createHash('sha256');
   readonly #kept: string[] = [];
   #next = 0;
+  /** Hashing many lines at once costs a fraction. */
+  #unhashed = '';
 
   constructor(nowMs: () => number, sink?: (line: string) => void) {
     this.#nowMs = nowMs;
@@ -21,7 +24,8 @@ export class Trace {
 
   add(node: string, what: string): void {
     const line = `${this.#nowMs().toFixed(3)} ${node} ${what}\n`;
-    this.#hash.update(line);
+    this.#unhashed += line;
+    if (this.#unhashed.length >= HASH_LENGTH) this.#hashRest();
     this.#kept[this.#next % KEPT_LINES] = line;
     this.#next += 1;
     this.#sink?.(line);
@@ -29,7 +33,13 @@ export class Trace {
 
   /** Of everything so far; may be asked for again. */
   digest(): string {
+    this.#hashRest();
     return this.#hash.copy().digest('hex').slice(0, 16);
+  }
+
+  #hashRest(): void {
+    this.#hash.update(this.#unhashed);
+    this.#unhashed = '';
   }
 
   /** Oldest first. */

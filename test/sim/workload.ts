@@ -35,7 +35,7 @@ export class Workload {
   isStopped = false;
   readonly #world: World;
   readonly #random: Random;
-  /** First answers by scope, to be compared with those to repeats. */
+  /** First answers by scope and entry, to be compared with those to repeats. */
   readonly #answers = new Map<string, string>();
   #recent: { readonly submission: Submission; readonly atMs: number }[] = [];
   #requests = 0;
@@ -131,12 +131,13 @@ export class Workload {
       resultText(effect.result) === resultText(result),
       () => `${requestId}: answered ${resultText(result)}, the log says ${resultText(effect.result)}`,
     );
-    const first = this.#answers.get(scope);
+    const answered = `${scope}/${effect.index}`;
+    const first = this.#answers.get(answered);
     check(
       first === undefined || first === resultText(result),
       () => `${requestId}: answered ${first}, then ${resultText(result)}`,
     );
-    this.#answers.set(scope, resultText(result));
+    this.#answers.set(answered, resultText(result));
   }
 
   #drawIntent(): Intent {

@@ -1,5 +1,5 @@
 /**
- * A cluster of whole nodes in one thread: three servers and two agents, each put together by `src/node.ts`, on one
+ * A cluster of whole nodes in one thread: one to seven servers and some agents, each put together by `src/node.ts`, on one
  * line of virtual time, one network and one queue of turns. Everything that is random comes from the seed.
  *
  *   step: earliest timer ─► set the time, run it ─► take turns until every mailbox is empty ─► check what must hold
@@ -11,19 +11,23 @@ import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
 import { type Random, randomInteger } from '../../src/base/random.ts';
 import type { LogFields } from '../../src/base/telemetry.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
-import { MemoryNetwork, type Passage } from '../../src/cluster/memory-transport.ts';
+import { isId } from '../../src/cluster/envelope.ts';
+import { MemoryNetwork } from '../../src/cluster/memory-transport.ts';
 import { createIntlZones } from '../../src/jobs/intl-zones.ts';
 import type { Zones } from '../../src/jobs/zone.ts';
-import type { NodeConfig } from '../../src/node.ts';
+import type { EntryId } from '../../src/raft/types.ts';
 import { between, chance, SOURCES, sourceFor } from './draw.ts';
 import { Hints } from './hints.ts';
 import { Invariants } from './invariants.ts';
-import { type Plan, QUIET } from './plan.ts';
+import { CLUSTER_UUID, configOf, membersOf, nameOf } from './members.ts';
+import { calmed, type Plan, planText } from './plan.ts';
 import { Promises } from './promises.ts';
 import { SimExecutor } from './sim-executor.ts';
 import { SimNode, type Surroundings } from './sim-node.ts';
+import type { DiskWatch } from './sim-platform.ts';
 import { Trace } from './trace.ts';
 import { check, Violation } from './violation.ts';
+import { Weather } from './weather.ts';
 
 export interface WorldOptions {
   readonly seed: number;
@@ -37,6 +41,7 @@ export class World {
   readonly turns = new VirtualTurns();
   readonly trace: Trace;
   readonly network: MemoryNetwork;
+  readonly weather: Weather;
   readonly invariants: Invariants;
   readonly promises: Promises;
   readonly hints: Hints;
@@ -54,22 +59,30 @@ export class World {
     this.plan = plan;
     this.trace = new Trace(() => this.clock.monotonic(), sink);
     this.invariants = new Invariants({ zones: ZONES, nameOf });
-    this.promises = new Promises({ cluster: CLUSTER_UUID, nameOf });
+    this.promises = new Promises(this.invariants.voters);
     this.hints = new Hints(this);
     this.#diskRandom = sourceFor(seed, SOURCES.disk);
-    const networkRandom = sourceFor(seed, SOURCES.network);
+    this.weather = new Weather(this);
     this.network = new MemoryNetwork({
       clock: this.clock,
       cluster: CLUSTER_UUID,
-      judge: (passage) => this.#judge(networkRandom, passage),
+      judge: (passage) => {
+        const delaysMs = this.weather.judge(passage);
+        const { from, to, channel, sizeBytes } = passage;
+        this.trace.add(nameOf(from), `${channel} to ${nameOf(to)}, ${sizeBytes} bytes, ${delaysMs.length} copies`);
+        return delaysMs;
+      },
     });
+    this.trace.add('world', `seed ${seed}, plan: ${planText(plan)}`);
     const surroundings = this.#surroundings();
-    this.nodes = MEMBERS.map(
-      ({ name, isServer, tags, slots }, position) =>
+    const rates = sourceFor(seed, SOURCES.rates);
+    this.nodes = membersOf(plan).map(
+      (member) =>
         new SimNode({
-          id: idOf(position),
-          config: configOf(name, isServer, tags, Math.min(slots, plan.slotsMax)),
-          random: sourceFor(seed, SOURCES.firstNode + position),
+          id: member.id,
+          config: configOf(member, plan),
+          random: sourceFor(seed, SOURCES.firstNode + member.position),
+          rate: 1 + between(rates, -plan.driftMax, plan.driftMax),
           world: surroundings,
         }),
     );
@@ -141,14 +154,17 @@ export class World {
     if (!isTrue()) throw new Violation(`not within ${withinMs / 1000} s: ${what()}`);
   }
 
-  /** All faults off; the network heals, disks go on, nodes that are down stay down. */
+  /** All faults off; the network heals, disks and threads go on, nodes that are down stay down. */
   calm(): void {
-    const { runMsMax, failedShare, keepEntries, logBytesMax, outageMsMax } = this.plan;
-    this.plan = { ...QUIET, runMsMax, failedShare, keepEntries, logBytesMax, outageMsMax };
+    this.plan = calmed(this.plan);
     this.network.heal();
+    this.network.comeUp();
+    this.weather.clear();
     for (const node of this.nodes) {
       node.drive.thaw();
+      node.goOn();
       node.skewMs = 0;
+      node.isDiskFlaky = false;
       // A full disk that no write has met yet would stop the node later, when nobody starts it again.
       if (node.isDoomed && node.isUp) node.crash(() => 0.5, 'prefix');
     }
@@ -172,25 +188,26 @@ export class World {
     }
   }
 
-  /** Committed means durable on a majority, servers that are down included. */
-  #checkDurable(index: number): void {
-    const holders = this.servers.filter((node) => this.promises.durableHead(node).durable.index >= index);
+  /** Committed means durable on a majority, servers that are down included (I5). */
+  #checkDurable(entry: EntryId): void {
+    const holders = this.servers.filter((node) => this.promises.holds(node, entry));
     check(
-      2 * holders.length > this.servers.length,
-      () => `entry ${index} is applied, and durable on ${holders.length} servers`,
+      this.invariants.voters.isQuorum(
+        entry.index,
+        holders.map(({ id }) => id),
+      ),
+      () => `entry ${entry.index} is applied, and durable on ${holders.map(({ name }) => name).join() || 'no server'}`,
     );
   }
 
-  #judge(random: Random, { from, to, channel, sizeBytes }: Passage): readonly number[] {
-    const { lossShare, duplicateShare, delayMsMax, slowShare, slowMsMax } = this.plan;
-    const isLost = chance(random, lossShare);
-    const copies = isLost ? 0 : chance(random, duplicateShare) ? 2 : 1;
-    this.trace.add(nameOf(from), `${channel} to ${nameOf(to)}, ${sizeBytes} bytes, ${copies} copies`);
-    const delaysMs: number[] = [];
-    for (let copy = 0; copy < copies; copy += 1) {
-      delaysMs.push(chance(random, slowShare) ? between(random, 0, slowMsMax) : between(random, 0.1, delayMsMax));
-    }
-    return delaysMs;
+  /** A new leader has all that was committed before (I6). */
+  #elected(node: SimNode, term: number): void {
+    this.invariants.elected(node, term);
+    const last = this.invariants.lastCommitted;
+    check(
+      last === null || last.index <= 1 || this.promises.holds(node, last),
+      () => `${node.name} leads term ${term} without entry ${last?.index} of term ${last?.term}`,
+    );
   }
 
   #surroundings(): Surroundings {
@@ -202,6 +219,8 @@ export class World {
       network: this.network,
       zones: ZONES,
       writeDelayMs: () => between(this.#diskRandom, 0, this.plan.writeDelayMsMax),
+      hopMs: () => between(this.#diskRandom, 0, this.plan.hopMsMax),
+      isThreaded: this.plan.isThreaded,
       executor: (node, clock) =>
         new SimExecutor({
           clock,
@@ -216,7 +235,12 @@ export class World {
         raft: {
           keepEntries: this.plan.keepEntries,
           logBytesMax: this.plan.logBytesMax,
-          limits: { electionTicks: this.plan.electionTicks },
+          limits: {
+            electionTicks: this.plan.electionTicks,
+            appendBytesMax: this.plan.appendBytesMax,
+            inflightMessagesMax: this.plan.inflightMessagesMax,
+            inflightBytesMax: this.plan.inflightBytesMax,
+          },
         },
         keepEvent: () => !chance(eventRandom, this.plan.eventLossShare),
         onApplied: (state, entry, events) => {
@@ -224,7 +248,7 @@ export class World {
             const isFirst = entry.index > this.invariants.lastIndex;
             const hash = this.invariants.applied(node, state, entry, events, this.clock.now());
             // Entry 1 is written by each server on its own, at its first start.
-            if (isFirst && entry.index > 1) this.#checkDurable(entry.index);
+            if (isFirst && entry.index > 1) this.#checkDurable(entry);
             this.trace.add(node.name, `applies ${entry.index} of term ${entry.term}, state ${hash}`);
           });
         },
@@ -239,30 +263,73 @@ export class World {
       },
       onStopped: (node) => {
         this.trace.add(node.name, 'has stopped');
-        this.clock.after(this.plan.outageMsMax * this.#diskRandom(), () => node.start());
+        this.startLater(node, this.#diskRandom);
       },
       onFailed: (node, error, actor) => {
         if (node.isDoomed) return this.#stopDoomed(node);
         const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
         this.#violation ??= new Violation(`${node.name}: ${actor} failed: ${text}`);
       },
+      diskWatch: (node) => this.#watchDisk(node),
+    };
+  }
+
+  #watchDisk(node: SimNode): DiskWatch {
+    return {
       onPromise: () => {
         this.#microtasksOwed += 1;
+      },
+      verdict: () => {
+        if (!node.isDiskFlaky) return 'fine';
+        node.isDiskFlaky = false;
+        node.isDoomed = true;
+        this.trace.add(node.name, 'has a write that fails');
+        const { lives } = node;
+        this.clock.after(STOP_MS, () => {
+          const isLate = node.isUp && node.lives === lives && !node.isHeldUp;
+          this.guard(() => check(!isLate, () => `${node.name} still runs, and a write of it has failed`));
+        });
+        return chance(this.#diskRandom, 0.5) ? 'failed-kept' : 'failed-lost';
+      },
+      later: (run) => {
+        const { lives } = node;
+        this.clock.after(between(this.#diskRandom, 0, this.plan.writeDelayMsMax), () => {
+          if (node.isUp && node.lives === lives) run();
+        });
       },
     };
   }
 
+  /** After an outage; what then goes wrong at once is drawn too. */
+  startLater(node: SimNode, random: Random): void {
+    this.clock.after(this.plan.outageMsMax * random(), () => {
+      if (node.isUp) return;
+      this.trace.add(node.name, 'starts again');
+      node.start();
+      if (!chance(random, this.plan.crashAtStartShare)) return;
+      this.clock.after(between(random, 0, START_CRASH_MS), () => {
+        if (!node.isUp) return;
+        this.trace.add(node.name, 'crashes at its start');
+        node.crash(random, 'any-subset');
+        this.startLater(node, random);
+      });
+    });
+  }
+
   /** The first storage error ends the process; whoever looks after it starts it again. */
   #stopDoomed(node: SimNode): void {
-    this.trace.add(node.name, 'stops, since its disk fails');
+    this.trace.add(node.name, 'stops, since something of it has failed');
     node.crash(this.#diskRandom, 'any-subset');
-    this.clock.after(this.plan.outageMsMax * this.#diskRandom(), () => node.start());
+    this.startLater(node, this.#diskRandom);
   }
 
   #line(node: SimNode, level: string, message: string, fields: LogFields): void {
     this.trace.add(node.name, `${level} ${message} ${textOf(fields)}`);
     this.guard(() => {
-      if (message === 'raft: leader') this.invariants.elected(node, Number(fields['term']));
+      if (message === 'raft: leader') this.#elected(node, Number(fields['term']));
+      if (message === 'raft: configuration') {
+        this.invariants.voters.inForce(Number(fields['index']), idsIn(fields['voters']), idsIn(fields['outgoing']));
+      }
       if (fields['reason'] === 'mailbox-full')
         throw new Violation(`${node.name}: a mailbox is full: ${textOf(fields)}`);
     });
@@ -271,48 +338,17 @@ export class World {
 
 /** A Sunday in March, an hour before Berlin's clocks spring forward. */
 const START_MS = Date.UTC(2026, 2, 29, 0, 58, 30);
-const CLUSTER_UUID = 'c'.repeat(32);
+/** A node whose write has failed has ended by then, hung disks and threads included. */
+const STOP_MS = 30_000;
+const START_CRASH_MS = 40;
 /** Enough for every chain of awaits between two calls of a disk. */
 const MICROTASKS_PER_ROUND = 16;
 const MICROTASK_ROUNDS = 64;
 /** Shared by all worlds: building a table takes 40 ms. */
 const ZONES: Zones = createIntlZones();
 
-interface Member {
-  readonly name: string;
-  readonly isServer: boolean;
-  readonly tags: Readonly<Record<string, string>>;
-  readonly slots: number;
-}
-
-const MEMBERS: readonly Member[] = [
-  { name: 's1', isServer: true, tags: { my_role: 'web' }, slots: 4 },
-  { name: 's2', isServer: true, tags: { my_role: 'db' }, slots: 4 },
-  { name: 's3', isServer: true, tags: {}, slots: 0 },
-  { name: 'a1', isServer: false, tags: { my_role: 'web' }, slots: 6 },
-  { name: 'a2', isServer: false, tags: { my_role: 'web', zone: 'far' }, slots: 6 },
-];
-
-function idOf(position: number): string {
-  return (position + 1).toString(16).padStart(32, '0');
-}
-
-function nameOf(id: string): string {
-  return MEMBERS[Number.parseInt(id, 16) - 1]?.name ?? id;
-}
-
-function configOf(nodeName: string, isServer: boolean, tags: Member['tags'], slots: number): NodeConfig {
-  const voters = MEMBERS.flatMap((member, position) => (member.isServer ? [idOf(position)] : []));
-  return {
-    nodeName,
-    cluster: 'sim',
-    isServer,
-    tags,
-    slots,
-    formation: { clusterUuid: CLUSTER_UUID, voters },
-    version: '0.0.0',
-    address: '',
-  };
+function idsIn(field: unknown): readonly string[] {
+  return String(field).split(' ').filter(isId);
 }
 
 function textOf(fields: LogFields): string {
