@@ -5,6 +5,8 @@
  */
 import type { ActorRef, Supervision } from './actors/actor.ts';
 import type { ActorSystem } from './actors/system.ts';
+import { CodedError } from './base/errors.ts';
+import type { Log } from './base/telemetry.ts';
 import { decodeFrame, encodeFrame } from './cluster/json-frame.ts';
 import type { Arrival, Channel, Transport } from './cluster/transport.ts';
 import { createDispatcherActor, type DispatcherMessage } from './dispatcher/dispatcher-actor.ts';
@@ -21,7 +23,9 @@ import { openNodeStore } from './executors/node-store.ts';
 import { createOutputActor, type OutputAnswer, type OutputMessage } from './executors/output-actor.ts';
 import type { BetweenOutputs, FromNode, OutputChunk, OutputStored, ToNode } from './executors/protocol.ts';
 import type { Zones } from './jobs/zone.ts';
-import { openLogStore } from './raft/log-store.ts';
+import { ballotFileOn } from './raft/ballot.ts';
+import { openLogStore } from './raft/log-open.ts';
+import type { LogStore } from './raft/log-store.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from './raft/raft-actor.ts';
 import type { Entry, RaftAnswer } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
@@ -119,9 +123,12 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
   await verifyState(disk, opened.name, opened.storage);
   let storageName = opened.name;
   const state = new State(opened.storage);
-  const logStorage = await disk.openStorage('log');
+  const journal = await disk.openJournal('log');
   const meta = stateMeta(opened.storage);
-  const logStore = await openLogStore({ storage: logStorage, clusterUuid: self.clusterUuid, state: meta });
+  const { clusterUuid, voters: formerVoters } = self;
+  const ballot = ballotFileOn(disk);
+  const logStore = await openLogStore({ journal, ballot, clusterUuid, state: meta, formerVoters });
+  lookAtWound(logStore, self.node, system.log);
   const schedules = new Schedules(zones);
   const snapshotPort = createSnapshotPort({
     disk,
@@ -163,7 +170,6 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     mailbox: UNREFUSED,
     create: createRaftActor({
       nodeId: self.node,
-      voters: self.voters,
       logStore,
       appliedIndex: meta.index,
       send: (to, channel, body) => transport?.send(to, channel, body),
@@ -228,6 +234,7 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
       node: self.node,
       state,
       scheduler,
+      raft,
       toServer: (server, message) => transport?.send(server, 'forward', encodeFrame(message)),
     }),
   });
@@ -243,6 +250,20 @@ export async function startConsensus(options: ConsensusOptions): Promise<Consens
     state,
     stop: () => (state.unflushed > 0 ? Promise.resolve() : noteCleanStop(disk, storageName, state.storage)),
   };
+}
+
+/** Says what the log has lost, and refuses to start where there is nobody from whom it could heal. */
+function lookAtWound({ isWounded, woundText, configurations }: LogStore, node: string, log: Log): void {
+  if (!isWounded) return;
+  const { voters = [], outgoing = [] } = configurations[configurations.length - 1]?.configuration ?? {};
+  const isAlone = voters.length > 0 && [...voters, ...outgoing].every((voter) => voter === node);
+  if (isAlone) {
+    throw new CodedError(
+      'storage-failed',
+      `${woundText}. But this server votes alone, so nobody has what it lost: restore its data directory from a backup`,
+    );
+  }
+  log.warn(woundText ?? 'the log is wounded');
 }
 
 /** Messages between the actors of one server must not get lost to a full mailbox: their senders bound them. */

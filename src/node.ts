@@ -33,7 +33,8 @@ import type { Executor } from './executors/executor.ts';
 import { readOutput } from './executors/output-store.ts';
 import type { Zones } from './jobs/zone.ts';
 import { drain } from './node-drain.ts';
-import { bootstrapLog } from './raft/log-store.ts';
+import { ballotFileOn } from './raft/ballot.ts';
+import { bootstrapLog } from './raft/log-open.ts';
 import type { Configuration } from './raft/raft-protocol.ts';
 import { Schedules } from './scheduler/chain.ts';
 import { DEFAULT_SETTINGS, type Settings } from './scheduler/settings.ts';
@@ -319,8 +320,8 @@ export async function takeIdentity(config: NodeConfig, { disk, mint }: Pick<Plat
   // Whoever joins a cluster later gets entry 1 from the others.
   if (config.isServer && voters.includes(identity.nodeId)) {
     // After a crash between the two steps the second is done again: entry 1 is the same bytes each time.
-    const log = await disk.openStorage('log');
-    await bootstrapLog(log, clusterUuid, voters);
+    const log = await disk.openJournal('log');
+    await bootstrapLog(log, ballotFileOn(disk), clusterUuid, voters);
     await log.close();
   }
   return {

@@ -1,6 +1,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { CodedError } from '../base/errors.ts';
 import { SystemClock } from '../base/system-clock.ts';
+import { endWithCode } from '../base/system-native-work.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import { describeError } from './ask.ts';
 import { exposeThreadControls } from './comlink-control.ts';
@@ -57,7 +58,7 @@ export function serveThread<Config>(handlers: ThreadHandlers<Config>): void {
         message: describeError(error),
       } satisfies StopProcessNotice);
       // In a worker this ends the thread alone; the thread that started it ends the process.
-      process.exit(1);
+      endWithCode(1);
     },
   });
   const link = new ThreadLink({ system, peer: data.peer });

@@ -1,6 +1,7 @@
 /** `carillon dev`: one node with everything in it, for a laptop and for trying things out. */
 import { Command } from 'commander';
 import { CodedError } from '../base/errors.ts';
+import { endWithCode } from '../base/system-native-work.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
 import { addSettingOptions, loadSettings, type NodeOptions } from './setting-options.ts';
 
@@ -36,6 +37,6 @@ async function run(options: NodeOptions, version: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;
     process.stderr.write(`carillon dev: ${error.message}\n`);
-    process.exit(NODE_EXIT_CODES[error.code] ?? 1);
+    endWithCode(NODE_EXIT_CODES[error.code] ?? 1);
   }
 }

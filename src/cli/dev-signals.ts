@@ -1,4 +1,5 @@
 /** Signals that ask the node to stop: the first one to drain and stop, the second one to stop at once. */
+import { endWithCode } from '../base/system-native-work.ts';
 import type { Log } from '../base/telemetry.ts';
 
 /** What a stop takes at most beyond the drain. */
@@ -9,10 +10,10 @@ export function hearStopSignals(drainMs: number, log: Log): Promise<void> {
   return new Promise((resolve) => {
     let isStopping = false;
     const onSignal = (signal: NodeJS.Signals) => {
-      if (isStopping) process.exit(1);
+      if (isStopping) return endWithCode(1);
       isStopping = true;
       log.info(`${signal}: running work may end, for ${drainMs} ms at most; once more stops at once`);
-      const overdue = setTimeout(() => process.exit(1), drainMs + STOP_MS);
+      const overdue = setTimeout(() => endWithCode(1), drainMs + STOP_MS);
       overdue.unref();
       resolve();
     };

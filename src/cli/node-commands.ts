@@ -1,6 +1,7 @@
 /** `carillon server` and `carillon agent`: the nodes of a cluster over NATS. */
 import { Command } from 'commander';
 import { CodedError } from '../base/errors.ts';
+import { endWithCode } from '../base/system-native-work.ts';
 import type { NodeSettings } from '../settings-table.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { NODE_EXIT_CODES } from './node-exit-codes.ts';
@@ -53,7 +54,7 @@ function nodeCommand(
       } catch (error) {
         if (!(error instanceof CodedError)) throw error;
         process.stderr.write(`carillon ${kind}: ${error.message}\n`);
-        process.exit(NODE_EXIT_CODES[error.code] ?? 1);
+        endWithCode(NODE_EXIT_CODES[error.code] ?? 1);
       }
     });
 }

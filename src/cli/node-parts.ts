@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { type ApiContext, WAITING_MAX } from '../api/call.ts';
 import type { ServerBackend } from '../api/server-backend.ts';
 import { CodedError } from '../base/errors.ts';
+import { endWithCode } from '../base/system-native-work.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Settings } from '../config.ts';
 import type { Executor } from '../executors/executor.ts';
@@ -41,7 +42,7 @@ export function stopProcessWith(log: Log): StopProcess {
     // What an operator can act on says all in its words; for a fault of ours the place is what counts.
     const stack = code === 'internal' && error instanceof Error ? { stack: error.stack } : {};
     log.error(`${actor} failed, the node stops: ${message}`, { code, ...stack });
-    process.exit(NODE_EXIT_CODES[code] ?? 1);
+    endWithCode(NODE_EXIT_CODES[code] ?? 1);
   };
 }
 

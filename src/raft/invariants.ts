@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { VOTERS_MAX } from './membership.ts';
 import type { RaftState } from './state.ts';
 
 /**
@@ -23,7 +24,14 @@ export function checkInvariants(state: RaftState): void {
 function checkLeader(state: RaftState): void {
   const { log, limits } = state;
   assert(state.leader === state.id && state.vote === state.id, 'raft: a leader that did not elect itself');
-  assert(state.progress.size === state.voters.length, 'raft: a voter without progress');
+  for (const member of log.configurations.members)
+    assert(state.progress.has(member), 'raft: a member without progress');
+  const { voters, outgoing } = state.electorate;
+  assert(
+    voters.length >= 1 && voters.length <= VOTERS_MAX && outgoing.length <= VOTERS_MAX,
+    'raft: one to seven voters',
+  );
+  assert(!state.isWounded, 'raft: a leader whose log has lost entries');
   for (const progress of state.progress.values()) {
     assert(progress.match < progress.next, 'raft: next is not above match');
     assert(progress.next <= log.lastIndex + 1, 'raft: next beyond the log');

@@ -1,101 +1,49 @@
 /**
- * The durable log of entries over the storage port. One synced batch per write: the entries packed in one value (or a
- * few, of at most `RECORD_BYTES_MAX`), and the head with term, vote, commit and how far the log is durable.
+ * The durable log of entries over a journal. One synced batch per write: the entries packed in one value (or a few, of
+ * at most `RECORD_BYTES_MAX`), and the head with term, vote, commit and how far the log is durable.
  *
- *   head                       term, vote, commit, base, durable point
+ *   head                       term, vote, commit, base, durable point, configuration at the base, wound
  *   entries/0000000000000042   a block of entries from 42 on; a later block may replace its end
  *   installing                 see `noteInstall`
  *
- * Places (term and chain) of all entries are in memory, the entries themselves as far as they fit the cache.
+ * Places (term and chain) of all entries are in memory, the entries themselves as far as they fit the cache. Term, vote
+ * and configurations are in the ballot file too. A log that has lost something acknowledged opens as wounded.
  */
 import { strict as assert } from 'node:assert';
 import { CodedError } from '../base/errors.ts';
-import { endOfPrefix, type Row, type Storage, type Write } from '../store/storage.ts';
-import { bootstrapEntry } from './bootstrap.ts';
-import { EntryCache } from './entry-cache.ts';
+import type { Journal } from '../store/journal.ts';
+import { endOfPrefix, type Write } from '../store/storage.ts';
+import { type BallotFile, encodeBallot } from './ballot.ts';
+import type { PlacedConfiguration } from './configuration.ts';
+import type { EntryCache } from './entry-cache.ts';
 import { limitBytes } from './log.ts';
-import { decodeNote, encodeHead, encodeNote, type LogHead } from './log-head.ts';
-import {
-  damaged,
-  HEAD_KEY,
-  LogReader,
-  NOTE_KEY,
-  pointToResetTo,
-  RECORD_PREFIX,
-  readHead,
-  recordKey,
-} from './log-opening.ts';
-import { BlockEncoder, clusterHash, decodeBlock } from './log-record.ts';
-import type { SnapshotMeta } from './raft-protocol.ts';
-import type { AppendWork, HardState, LogEntry, LogPoint, StableLog } from './types.ts';
+import { encodeHead, encodeNote, type LogHead } from './log-head.ts';
+import { damaged, HEAD_KEY, type LogRecordPlace, NOTE_KEY, recordKey, withEntries } from './log-opening.ts';
+import { type BlockEncoder, decodeBlock } from './log-record.ts';
+import type { AppendWork, HardState, LogEntry, LogPoint, LogReset, StableLog } from './types.ts';
 
-export interface LogStoreOptions {
-  /** Nothing else may write to it. */
-  readonly storage: Storage;
-  readonly clusterUuid: string;
-  /** Where the durable state of the state machine stands; index 0 if there is none. */
-  readonly state: SnapshotMeta;
-  /** Default 16 MiB. */
-  readonly cacheBytesMax?: number;
-}
-
-/** Has this storage a log, bootstrapped or joined? */
-export function hasLog(storage: Storage): boolean {
-  return storage.get(HEAD_KEY) !== undefined;
-}
-
-/** Writes entry 1 (who votes) into an empty log. A log of the same cluster is left as it is. */
-export async function bootstrapLog(storage: Storage, clusterUuid: string, voters: readonly string[]): Promise<void> {
-  const encoder = new BlockEncoder(clusterHash(clusterUuid));
-  if (hasLog(storage)) {
-    readHead(encoder.cluster, storage.get(HEAD_KEY));
-    return;
-  }
-  const entry = bootstrapEntry(voters);
-  const durable: LogPoint = { index: 1, term: 1, chain: entry.chain };
-  const head: LogHead = { term: 1, vote: null, commit: 1, base: { index: 0, term: 0, chain: 0 }, durable };
-  await writeAll(storage, [
-    { type: 'put', key: recordKey(1), value: encoder.encode(0, [entry]) },
-    { type: 'put', key: HEAD_KEY, value: encodeHead(encoder.cluster, head) },
-  ]);
-}
-
-/** Proves the log whole and brings it into line with the state, or says what is wrong (`storage-failed`). */
-export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
-  const { storage, state } = options;
-  const cluster = clusterHash(options.clusterUuid);
-  const head = readHead(cluster, storage.get(HEAD_KEY));
-  const cache = new EntryCache(options.cacheBytesMax ?? 16 * 1024 * 1024, head.base.index + 1);
-  const reader = new LogReader(cluster, head, (entries) => cache.put(entries));
-  const to = endOfPrefix(RECORD_PREFIX);
-  for (let from = RECORD_PREFIX; ; ) {
-    const rows = await scanAll(storage, from, to);
-    for (const row of rows) reader.take(row);
-    const last = rows[rows.length - 1];
-    if (last === undefined || rows.length < ROWS_PER_SCAN) break;
-    from = recordKey(Number(last.key.slice(RECORD_PREFIX.length)) + 1);
-  }
-  reader.finish();
-  const noteBytes = storage.get(NOTE_KEY);
-  const reset = pointToResetTo(reader, state, noteBytes === undefined ? undefined : decodeNote(noteBytes));
-  if (reader.torn.length > 0)
-    await writeAll(
-      storage,
-      reader.torn.map((key) => ({ type: 'delete', key })),
-    );
-  const store = new LogStore(storage, new BlockEncoder(cluster), reader, cache);
-  if (reset !== null) await store.resetTo(reset);
-  return store;
+/** A log as it was found, or as it stands after what was found. */
+export interface LogContent {
+  readonly head: LogHead;
+  readonly records: readonly LogRecordPlace[];
+  /** `terms[i]` and `chains[i]` belong to index `head.base.index + i`. */
+  readonly terms: number[];
+  readonly chains: number[];
+  readonly configurations: readonly PlacedConfiguration[];
 }
 
 export class LogStore implements StableLog {
   readonly encoder: BlockEncoder;
-  readonly #storage: Storage;
+  readonly #journal: Journal;
+  readonly #ballot: BallotFile;
   readonly #cache: EntryCache;
   readonly #queue: QueuedWrite[] = [];
   #failure: CodedError | null = null;
-  /** As of the last write that was asked for. */
+  /** As of the last write that was asked for; of these two, `configurations` shows what is durable. */
   #head: LogHead;
+  #nextConfigurations: readonly PlacedConfiguration[];
+  #configurations: readonly PlacedConfiguration[];
+  #isWounded: boolean;
   #records: number[];
   readonly #recordBytes = new Map<number, number>();
   #bytes = 0;
@@ -104,15 +52,20 @@ export class LogStore implements StableLog {
   #terms: number[];
   #chains: number[];
 
-  constructor(storage: Storage, encoder: BlockEncoder, reader: LogReader, cache: EntryCache) {
-    this.#storage = storage;
+  /** Made by `openLogStore`. */
+  constructor(journal: Journal, ballot: BallotFile, encoder: BlockEncoder, content: LogContent, cache: EntryCache) {
+    this.#journal = journal;
+    this.#ballot = ballot;
     this.encoder = encoder;
-    this.#head = reader.head;
-    this.#base = reader.head.base;
+    this.#head = content.head;
+    this.#isWounded = content.head.wound !== null;
+    this.#nextConfigurations = content.configurations;
+    this.#configurations = content.configurations;
+    this.#base = content.head.base;
     this.#records = [];
-    for (const { first, bytes } of reader.records) this.#addRecord(first, bytes);
-    this.#terms = reader.terms;
-    this.#chains = reader.chains;
+    for (const { first, bytes } of content.records) this.#addRecord(first, bytes);
+    this.#terms = content.terms;
+    this.#chains = content.chains;
     this.#cache = cache;
   }
 
@@ -127,8 +80,22 @@ export class LogStore implements StableLog {
     return { term, vote, commit };
   }
 
+  /** Something that was acknowledged is missing: this server must not vote, nor be counted, until `heal`. */
+  get isWounded(): boolean {
+    return this.#isWounded;
+  }
+
+  /** What is missing and what was done, for people; null in a sound log. */
+  get woundText(): string | null {
+    return this.#head.wound;
+  }
+
   get base(): LogPoint {
     return this.#base;
+  }
+
+  get configurations(): readonly PlacedConfiguration[] {
+    return this.#configurations;
   }
 
   get lastIndex(): number {
@@ -147,19 +114,32 @@ export class LogStore implements StableLog {
     return this.#cache.slice(low, high, bytesMax);
   }
 
-  /** One atomic, synced batch. `done` is called once the batch is durable and this log shows it. */
+  /**
+   * One atomic, synced batch; where term, vote or a configuration change, the ballot file too. `done` is called once
+   * all is durable and this log shows it.
+   */
   append(work: AppendWork, done: (error: Error | null) => void): void {
     const { reset, entries } = work;
+    const { term, vote } = this.#head;
+    const before = this.#nextConfigurations;
     const batch: Write[] = [];
     if (reset !== null) this.#dropAllRecords(batch, reset);
     this.#putRecords(batch, work);
     const last = entries[entries.length - 1];
     const durable = last === undefined ? this.#head.durable : pointOf(last);
     this.#head = { ...this.#head, ...(work.hardState ?? {}), durable };
-    this.#write(batch, done, () => {
-      if (reset !== null) this.#restart(reset);
+    if (entries.length > 0) this.#nextConfigurations = withEntries(this.#nextConfigurations, entries);
+    const configurations = this.#nextConfigurations;
+    const isSameList =
+      configurations.length === before.length && configurations.every((item, position) => item === before[position]);
+    const isBallot = term !== this.#head.term || vote !== this.#head.vote || !isSameList;
+    const point = this.#head.base;
+    const show = (): void => {
+      if (reset !== null) this.#restart(point);
       if (entries.length > 0) this.#take(entries);
-    });
+      this.#configurations = configurations;
+    };
+    this.#write(batch, done, show, isBallot);
   }
 
   /**
@@ -180,7 +160,7 @@ export class LogStore implements StableLog {
     }
     const end = Math.min(high, this.#records[position + 1] ?? high);
     const range = { from: recordKey(first), to: endOfPrefix(recordKey(first)), limit: 1 };
-    this.#storage.scan(range, (error, rows) => {
+    this.#journal.scan(range, (error, rows) => {
       if (error !== null) return done(error, []);
       const row = rows[0];
       if (row === undefined) {
@@ -209,8 +189,12 @@ export class LogStore implements StableLog {
     const gone = this.#records.splice(0, kept);
     const batch: Write[] = [];
     for (const first of gone) this.#dropRecord(batch, first);
-    this.#head = { ...this.#head, base };
+    const position = this.#nextConfigurations.findLastIndex(({ index }) => index <= base.index);
+    const configurations = this.#nextConfigurations.slice(Math.max(0, position));
+    this.#nextConfigurations = configurations;
+    this.#head = { ...this.#head, base, configuration: configurations[0] ?? this.#head.configuration };
     this.#write(batch, done, () => {
+      this.#configurations = configurations;
       const count = base.index - this.#base.index;
       this.#terms.splice(0, count);
       this.#chains.splice(0, count);
@@ -222,32 +206,27 @@ export class LogStore implements StableLog {
 
   /**
    * To be durable before a snapshot becomes the state: tells the next start why the state is ahead of the log, and
-   * carries the chain, which the state does not know.
+   * carries what the state does not know.
    */
-  noteInstall(point: LogPoint, done: (error: Error | null) => void): void {
-    const batch: Write[] = [{ type: 'put', key: NOTE_KEY, value: encodeNote(point) }];
-    this.#enqueue({ batch, done, show: () => {} });
+  noteInstall(point: LogPoint, configuration: PlacedConfiguration, done: (error: Error | null) => void): void {
+    this.#write([{ type: 'put', key: NOTE_KEY, value: encodeNote({ point, configuration }) }], done, () => {});
   }
 
-  /** For the opening: forgets all entries and starts at `point`. */
-  async resetTo(point: LogPoint): Promise<void> {
-    const { commit, term, vote } = this.#head;
-    const isNewTerm = point.term > term;
-    const hardState = {
-      term: Math.max(term, point.term),
-      vote: isNewTerm ? null : vote,
-      commit: Math.max(commit, point.index),
-    };
-    const receipt = { term: hardState.term, last: null, resetIndex: point.index };
-    const work: AppendWork = { reset: point, entries: [], chainBefore: 0, hardState, answers: [], receipt };
-    await new Promise<void>((resolve, reject) => {
-      this.append(work, (error) => (error === null ? resolve() : reject(storageFailed(error))));
+  /** All that was lost is here again, from the peers. */
+  heal(done: (error: Error | null) => void): void {
+    this.#head = { ...this.#head, wound: null };
+    this.#write([], done, () => {
+      this.#isWounded = false;
     });
   }
 
-  #write(batch: Write[], done: (error: Error | null) => void, show: () => void): void {
+  /** Every batch has the head: so the newest batch that can be read proves how far the log went. */
+  #write(batch: Write[], done: (error: Error | null) => void, show: () => void, isBallot = false): void {
     batch.push({ type: 'put', key: HEAD_KEY, value: encodeHead(this.encoder.cluster, this.#head) });
-    this.#enqueue({ batch, done, show });
+    const { term, vote } = this.#head;
+    const configurations = this.#nextConfigurations;
+    const ballot = isBallot ? encodeBallot(this.encoder.cluster, { term, vote, configurations }) : null;
+    this.#enqueue({ batch, ballot, done, show });
   }
 
   /**
@@ -270,14 +249,28 @@ export class LogStore implements StableLog {
       this.#writeNext();
     };
     // After the first error nothing is written any more, and all that waited fails with it.
-    if (this.#failure === null) this.#storage.write(next.batch, finish);
-    else finish(this.#failure);
+    if (this.#failure !== null) return finish(this.#failure);
+    const { ballot } = next;
+    if (ballot === null) return this.#journal.write(next.batch, finish);
+    // Both at once, and done when both are: until then nothing of it was promised.
+    let left = 2;
+    let failure: Error | null = null;
+    const finishOne = (error: Error | null): void => {
+      failure ??= error;
+      left -= 1;
+      if (left === 0) finish(failure);
+    };
+    this.#journal.write(next.batch, finishOne);
+    this.#ballot.replace(ballot, finishOne);
   }
 
-  #dropAllRecords(batch: Write[], reset: LogPoint): void {
+  #dropAllRecords(batch: Write[], { point, configuration }: LogReset): void {
     for (const first of this.#records) this.#dropRecord(batch, first);
     this.#records = [];
-    this.#head = { ...this.#head, base: reset, durable: reset };
+    // At the base itself only the chain was unknown.
+    const inForce = point.index === this.#head.base.index ? this.#head.configuration : configuration;
+    this.#nextConfigurations = [inForce];
+    this.#head = { ...this.#head, base: point, durable: point, configuration: inForce };
   }
 
   #putRecords(batch: Write[], work: AppendWork): void {
@@ -343,6 +336,8 @@ export class LogStore implements StableLog {
 
 interface QueuedWrite {
   readonly batch: readonly Write[];
+  /** New content for the ballot file. */
+  readonly ballot: Buffer | null;
   readonly done: (error: Error | null) => void;
   /** Brings what is in memory into line, once the batch is durable. */
   readonly show: () => void;
@@ -364,26 +359,10 @@ function pointOf(entry: LogEntry): LogPoint {
   return { index: entry.index, term: entry.term, chain: entry.chain };
 }
 
-function scanAll(storage: Storage, from: string, to: string): Promise<readonly Row[]> {
-  return new Promise((resolve, reject) => {
-    storage.scan({ from, to, limit: ROWS_PER_SCAN }, (error, rows) => {
-      if (error === null) resolve(rows);
-      else reject(storageFailed(error));
-    });
-  });
-}
-
-function writeAll(storage: Storage, batch: readonly Write[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    storage.write(batch, (error) => (error === null ? resolve() : reject(storageFailed(error))));
-  });
-}
-
-function storageFailed(error: Error): CodedError {
+export function storageFailed(error: Error): CodedError {
   if (error instanceof CodedError) return error;
   return new CodedError('storage-failed', `raft log: the storage failed: ${error.message}`, { cause: error });
 }
 
 const RECORD_BYTES_MAX = 512 * 1024;
 const RECORDS_PER_COMPACTION = 1_000;
-const ROWS_PER_SCAN = 16;

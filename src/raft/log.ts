@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert';
+import type { PlacedConfiguration } from './configuration.ts';
+import { Configurations } from './configurations.ts';
 import { type EntryId, entryBytes, type LogEntry, type LogPoint, type StableLog } from './types.ts';
 import { Unstable } from './unstable.ts';
 
@@ -10,6 +12,7 @@ import { Unstable } from './unstable.ts';
 export class RaftLog {
   readonly stable: StableLog;
   readonly unstable: Unstable;
+  readonly configurations: Configurations;
   committed: number;
   /** Up to here entries were given to the state machine. */
   handedOn: number;
@@ -20,6 +23,7 @@ export class RaftLog {
     assert(applied >= stable.base.index && applied <= committed, 'log: applied index outside of the log');
     this.stable = stable;
     this.unstable = new Unstable(stable.lastIndex + 1);
+    this.configurations = new Configurations(stable.configurations);
     this.committed = committed;
     this.handedOn = applied;
     this.applied = applied;
@@ -139,9 +143,10 @@ export class RaftLog {
   }
 
   /** The state machine stands at `point` now, whatever the log held before. */
-  restore(point: LogPoint): void {
+  restore(point: LogPoint, configuration: PlacedConfiguration): void {
     assert(point.index >= this.committed);
     this.unstable.restore(point);
+    this.configurations.restart(configuration);
     this.committed = point.index;
     this.handedOn = point.index;
     this.applied = point.index;
@@ -152,6 +157,7 @@ export class RaftLog {
     if (first === undefined) return;
     assert(first.index > this.committed, `log: entry ${first.index} would replace a committed one`);
     this.unstable.truncateAndAppend(entries);
+    this.configurations.take(entries, this.base.index);
   }
 }
 

@@ -21,6 +21,16 @@ export class Progress {
   pendingSnapshot = 0;
   /** Heard from since the last check of the quorum. */
   isRecentlyActive = false;
+  /** The same of the period before, so that what an operator sees does not flicker. */
+  wasRecentlyActive = false;
+  /** A heartbeat was sent that may also repair what is stuck. Those of reads come too often for that. */
+  isHeartbeatDue = false;
+  /** The newest round of reads that it has answered a heartbeat of. */
+  readPosition = 0;
+  /** Its log has lost entries: nothing that it says counts, until it says that it is whole (decision 0016). */
+  isWounded = false;
+  /** A leaver is told so for a while. Null: a member. */
+  ticksToLeave: number | null = null;
   /** No append until a heartbeat's answer, or an append's, shows that the follower listens. */
   isPaused = false;
   /** The shell reads entries for this follower from disk. */
@@ -51,6 +61,13 @@ export class Progress {
     this.#reset('snapshot');
     this.next = this.match + 1;
     this.sentCommit = Math.min(this.sentCommit, this.match);
+  }
+
+  /** It has lost entries, and it is not known which: the one case in which match goes back. */
+  restart(): void {
+    this.#reset('probe');
+    this.match = 0;
+    this.sentCommit = 0;
   }
 
   /** The follower has everything up to `index`. False if that is no news. */

@@ -6,34 +6,28 @@
  * messages that are queued already, so one turn's messages make one batch even when the disk is idle.
  */
 import type { Actor, ActorContext, ActorRef, Reply } from '../actors/actor.ts';
-import { CodedError, unreachable } from '../base/errors.ts';
+import { unreachable } from '../base/errors.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
-import type { Timer } from '../base/time.ts';
+import { Announcements } from './announcements.ts';
+import { Compaction } from './compaction.ts';
+import { FinishedWork } from './finished-work.ts';
 import type { LogStore } from './log-store.ts';
-import { ProposalQueue } from './proposals.ts';
+import { PendingReads } from './pending-reads.ts';
+import { Proposing } from './proposing.ts';
 import { Raft } from './raft.ts';
-import type {
-  ProposeAnswer,
-  RaftAnswer,
-  RaftEvent,
-  RaftRequest,
-  RaftStatus,
-  Role,
-  SnapshotPort,
-} from './raft-protocol.ts';
-import { SnapshotReceiver } from './snapshot-receiver.ts';
-import { SnapshotSenders } from './snapshot-senders.ts';
+import type { ConfigurationChange, RaftAnswer, RaftEvent, RaftRequest, SnapshotPort } from './raft-protocol.ts';
+import { Snapshots } from './snapshots.ts';
 import { DEFAULT_LIMITS, type RaftLimits } from './state.ts';
+import { statusOf } from './status.ts';
+import { TickTimer } from './tick-timer.ts';
 import { TransferAsks } from './transfer-asks.ts';
-import type { AppendWork, LogEntry, LogPoint, Message, ReadWork } from './types.ts';
+import type { AppendWork, LogEntry, LogReset, Message, ReadWork } from './types.ts';
 import { Unapplied } from './unapplied.ts';
-import { decodeMessage, decodeTransfer, encodeMessage } from './wire.ts';
+import { decodeMessage, encodeMessage } from './wire.ts';
 
 export interface RaftActorOptions {
   readonly nodeId: string;
-  /** One to seven nodeIds, this node's among them. */
-  readonly voters: readonly string[];
-  /** Opened, and at or ahead of the state. */
+  /** Opened, and at or ahead of the state. Who votes stands in it. */
   readonly logStore: LogStore;
   /** What the state machine has durably applied, as given to `openLogStore`. */
   readonly appliedIndex: number;
@@ -58,8 +52,6 @@ export type RaftMessage =
   /** Something that a port has finished waits in the actor. */
   | { readonly type: 'wake' };
 
-type RefusalCode = Extract<ProposeAnswer, { readonly type: 'refused' }>['code'];
-
 export function createRaftActor(
   options: RaftActorOptions,
 ): (context: ActorContext<RaftMessage, RaftAnswer>) => Actor<RaftMessage, RaftAnswer> {
@@ -71,57 +63,58 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
   readonly #context: ActorContext<RaftMessage, RaftAnswer>;
   readonly #raft: Raft;
   readonly #store: LogStore;
-  readonly #limits: RaftLimits;
-  readonly #tickMs: number;
-  readonly #proposals: ProposalQueue;
-  readonly #receiver: SnapshotReceiver;
-  readonly #senders: SnapshotSenders;
-  /** What ports have finished. Kept here, so that a full mailbox delays it but cannot lose it. */
-  #finished: (() => void)[] = [];
+  /** How long a server goes without a leader at least. */
+  readonly #electionMs: number;
+  readonly #finished: FinishedWork;
+  readonly #ticks: TickTimer;
+  readonly #proposals: Proposing;
+  readonly #reads: PendingReads;
+  readonly #snapshots: Snapshots;
+  readonly #compaction: Compaction;
+  readonly #announcements: Announcements;
   #isWriting = false;
-  #isCompacting = false;
   #isFlushDue = false;
-  #isStopped = false;
-  #lastTickMs: number;
-  #timer: Timer | null = null;
   readonly #unapplied = new Unapplied();
+  /** Ticks. */
+  #untilGreeting = 0;
   readonly #transferAsks = new TransferAsks();
-  #announced: { role: Role; term: number; leader: string | null; isReady: boolean } | null = null;
 
   constructor(options: RaftActorOptions, context: ActorContext<RaftMessage, RaftAnswer>) {
-    const { nodeId, voters, logStore, appliedIndex } = options;
-    if (!voters.includes(nodeId)) throw new CodedError('settings', `raft: node ${nodeId} is not among its voters`);
+    const { nodeId, logStore, appliedIndex } = options;
     this.#options = options;
     this.#context = context;
     this.#store = logStore;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#tickMs = options.tickMs ?? 100;
-    this.#proposals = new ProposalQueue(this.#limits.uncommittedBytesMax);
+    const limits: RaftLimits = { ...DEFAULT_LIMITS, ...options.limits };
+    const { clock, random, self } = context;
     this.#raft = new Raft({
       id: nodeId,
-      voters,
       log: logStore,
       hardState: logStore.hardState,
       appliedIndex,
-      random: context.random,
-      limits: this.#limits,
+      random,
+      limits,
+      isWounded: logStore.isWounded,
     });
-    this.#receiver = this.#makeReceiver();
-    this.#senders = this.#makeSenders();
-    this.#lastTickMs = context.clock.monotonic();
+    this.#finished = new FinishedWork(() => self.send({ type: 'wake' }));
+    const tickMs = options.tickMs ?? 100;
+    this.#electionMs = limits.electionTicks * tickMs;
+    this.#proposals = new Proposing(this.#raft, limits, options.metrics);
+    this.#reads = new PendingReads(this.#raft, this.#electionMs);
+    this.#snapshots = this.#makeSnapshots();
+    this.#compaction = this.#makeCompaction();
+    this.#announcements = this.#makeAnnouncements();
+    this.#ticks = new TickTimer(tickMs, clock, (delayMs) => context.after(delayMs, { type: 'tick' }));
     // A lone voter need not wait whether somebody else leads.
-    if (voters.length === 1) this.#raft.campaign();
-    this.#armTick();
+    if (this.#raft.state.voters.every((voter) => voter === nodeId)) this.#raft.campaign();
     this.#scheduleFlush();
   }
 
   receive(message: RaftMessage, reply: Reply<RaftAnswer>): void {
-    this.#runFinished();
-    // The timer's own message may have met a full mailbox.
-    if (this.#context.clock.monotonic() - this.#lastTickMs >= 2 * this.#tickMs) this.#tick();
+    this.#finished.runAll();
+    if (this.#ticks.isLate) this.#tick();
     switch (message.type) {
       case 'propose':
-        this.#propose(message.data, message.class === 'internal', reply);
+        if (this.#proposals.take(message.data, message.class === 'internal', reply)) this.#scheduleFlush();
         return;
       case 'frame':
         this.#takeFrame(message.from, message.channel, message.body);
@@ -130,21 +123,25 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
         this.#applied(message.index);
         return;
       case 'stored':
-        this.#compact(message.index);
+        this.#compaction.consider(message.index);
         return;
       case 'status':
-        reply(this.#status());
+        reply(statusOf(this.#raft.state));
         return;
       case 'unreachable':
         this.#raft.unreachable(message.node);
         this.#scheduleFlush();
         return;
       case 'transfer':
-        this.#transfer(reply);
+        this.#transfer(message.to ?? null, reply);
         return;
       case 'configure':
+        this.#configure(message.change, reply);
+        return;
       case 'read':
-        throw new Error(`raft: ${message.type} is to come`);
+        this.#reads.add(reply);
+        this.#scheduleFlush();
+        return;
       case 'tick':
         this.#tick();
         return;
@@ -159,47 +156,40 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#senders.closeAll();
-    this.#receiver.close();
-    for (const { reply } of this.#proposals.takeAll()) reply({ type: 'refused', code: 'no-leader', leader: null });
+    this.#finished.stop();
+    this.#snapshots.close();
+    this.#reads.end();
+    this.#proposals.end();
     this.#transferAsks.end(null);
   }
 
-  #propose(data: Uint8Array, isInternal: boolean, reply: Reply<RaftAnswer>): void {
-    const { role, leader, uncommittedBytes } = this.#raft.state;
-    if (role !== 'leader') this.#refuse(reply, leader === null ? 'no-leader' : 'not-leader', leader);
-    else if (this.#raft.isTransferring) this.#refuse(reply, 'no-leader', null);
-    else if (data.length > this.#limits.appendBytesMax) this.#refuse(reply, 'too-large', leader);
-    else if (!this.#proposals.hasRoom(data, isInternal, uncommittedBytes)) this.#refuse(reply, 'overloaded', leader);
-    else {
-      this.#proposals.push({ data, reply });
-      this.#scheduleFlush();
-    }
-  }
-
-  #refuse(reply: Reply<ProposeAnswer>, code: RefusalCode, leader: string | null): void {
-    this.#options.metrics.count('carillon_raft_proposals_total', { outcome: code });
-    reply({ type: 'refused', code, leader });
-  }
-
   /** What was proposed before it goes first, and with it what it lacks to the follower that takes over. */
-  #transfer(reply: Reply<RaftAnswer>): void {
-    this.#appendProposals();
-    const isPending = this.#raft.transfer();
+  #transfer(to: string | null, reply: Reply<RaftAnswer>): void {
+    this.#proposals.append();
+    const isPending = this.#raft.transfer(to);
     const { leader, role } = this.#raft.state;
     if (!isPending) {
       reply({ type: 'transferred', leader: role === 'leader' ? null : leader });
       return;
     }
     this.#options.log.info('raft: leadership is handed over', { to: this.#raft.state.transfer?.target ?? null });
-    this.#transferAsks.add(reply, this.#context.clock.monotonic() + this.#limits.electionTicks * this.#tickMs);
+    this.#transferAsks.add(reply, this.#context.clock.monotonic() + this.#electionMs);
     this.#scheduleFlush();
   }
 
+  #configure(change: ConfigurationChange, reply: Reply<RaftAnswer>): void {
+    this.#proposals.append();
+    const result = this.#raft.configure(change);
+    if (result.type === 'configured') reply(result);
+    else reply({ ...result, type: 'configure-refused' });
+    this.#scheduleFlush();
+  }
+
+  /** From any server of the cluster: one that this server does not know as a member may be one by a newer entry. */
   #takeFrame(from: string, channel: 'raft' | 'bulk', body: Uint8Array): void {
     const { state } = this.#raft;
-    if (from === state.id || !state.voters.includes(from)) return;
+    if (from === state.id) return;
+    this.#scheduleFlush();
     if (channel === 'raft') {
       const message = decodeMessage(body, from, state.id, this.#store.encoder.cluster);
       if (message === undefined) {
@@ -207,14 +197,9 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
         return;
       }
       this.#raft.step(message);
-      this.#scheduleFlush();
-      return;
+    } else {
+      this.#snapshots.takeFrame(from, body);
     }
-    const transfer = decodeTransfer(body);
-    if (transfer?.type === 'snapshot-answer') this.#senders.answer(from, transfer);
-    // A snapshot is only taken from the leader that this node follows. Others repeat theirs until it does.
-    else if (transfer?.term === state.term && state.leader === from) this.#receiver.take(from, transfer);
-    this.#scheduleFlush();
   }
 
   #applied(index: number): void {
@@ -224,39 +209,19 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
     if (this.#raft.state.log.handedOn < this.#raft.state.log.handOnEnd - 1) this.#scheduleFlush();
   }
 
-  #status(): RaftStatus {
-    const { term, leader, voters, log } = this.#raft.state;
-    return {
-      type: 'status',
-      role: this.#role,
-      term,
-      leader,
-      configuration: { voters, outgoing: [], learners: [] },
-      isConfigurationCommitted: true,
-      lastIndex: log.lastIndex,
-      commitIndex: log.committed,
-      appliedIndex: log.applied,
-      firstIndex: log.firstIndex,
-      isWounded: false,
-      peers: [],
-    };
-  }
-
   // Time.
 
   #tick(): void {
-    this.#armTick();
-    const nowMs = this.#context.clock.monotonic();
-    const due = Math.floor((nowMs - this.#lastTickMs) / this.#tickMs);
-    if (due <= 0) return;
-    // A process that slept must not let all timeouts fire at once: what is over two ticks late never was.
-    const ticks = Math.min(due, CATCH_UP_TICKS_MAX);
-    this.#lastTickMs = due > ticks ? nowMs : this.#lastTickMs + ticks * this.#tickMs;
+    const ticks = this.#ticks.take();
+    if (ticks === 0) return;
     for (let tick = 0; tick < ticks; tick += 1) {
       this.#raft.tick();
-      this.#senders.tick();
+      this.#snapshots.tick();
     }
+    this.#reads.tick(this.#context.clock.monotonic());
     this.#probeLeader();
+    this.#untilGreeting -= ticks;
+    if (this.#untilGreeting <= 0) this.#greetPeers();
     this.#flush();
   }
 
@@ -267,10 +232,14 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
     if (to !== null) this.#send({ type: 'probe', from, to, term });
   }
 
-  #armTick(): void {
-    this.#timer?.cancel();
-    const delayMs = Math.max(1, this.#lastTickMs + this.#tickMs - this.#context.clock.monotonic());
-    this.#timer = this.#context.after(Math.min(this.#tickMs, delayMs), { type: 'tick' });
+  /**
+   * Followers have nothing to say to each other, and yet must be heard in this life when they ask for votes: a frame of
+   * a life that is known to nobody there is dropped, and so is one that is meant for a former life of the other.
+   */
+  #greetPeers(): void {
+    this.#untilGreeting = GREETING_TICKS;
+    const { id: from, term, log } = this.#raft.state;
+    for (const to of log.configurations.members) if (to !== from) this.#send({ type: 'probe', from, to, term });
   }
 
   // Ready.
@@ -283,24 +252,9 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
 
   #flush(): void {
     this.#isFlushDue = false;
-    if (!this.#isWriting) this.#appendProposals();
+    if (!this.#isWriting) this.#proposals.append();
+    this.#reads.begin(this.#context.clock.monotonic());
     this.#pump();
-  }
-
-  #appendProposals(): void {
-    const proposals = this.#proposals.takeAll();
-    if (proposals.length === 0) return;
-    const result = this.#raft.propose(
-      proposals.map((proposal) => proposal.data),
-      Number.POSITIVE_INFINITY,
-    );
-    if (result.type === 'refused') {
-      for (const { reply } of proposals) this.#refuse(reply, result.code, result.leader);
-      return;
-    }
-    const { index, term } = result;
-    for (const [position, { reply }] of proposals.entries()) reply({ type: 'accepted', index: index + position, term });
-    this.#options.metrics.count('carillon_raft_proposals_total', { outcome: 'accepted' }, proposals.length);
   }
 
   /** Does all that the core asks for, until it asks for nothing more. */
@@ -313,7 +267,9 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
       });
       for (const message of ready.messages) this.#send(message);
       for (const work of ready.reads) this.#read(work);
-      for (const peer of ready.snapshots) this.#sendSnapshot(peer);
+      for (const peer of ready.snapshots) this.#snapshots.sendTo(peer);
+      for (const result of ready.readResults) this.#reads.answer(result);
+      if (ready.hasHealed) this.#heal();
       if (ready.committed.length > 0) this.#handOn(ready.committed);
       if (ready.append !== null) this.#append(ready.append);
       isDone = ready.append === null && ready.committed.length === 0;
@@ -337,7 +293,7 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
         this.#raft.persisted(work.receipt);
         this.#deliver(work.answers);
         this.#pump();
-        if (this.#proposals.length > 0) this.#scheduleFlush();
+        if (this.#proposals.isWaiting) this.#scheduleFlush();
       }),
     );
   }
@@ -370,134 +326,75 @@ class RaftActor implements Actor<RaftMessage, RaftAnswer> {
     this.#options.metrics.gauge('carillon_raft_commit_index', commitIndex);
   }
 
-  get #role(): Role {
-    const { role } = this.#raft.state;
-    return role === 'pre-candidate' ? 'candidate' : role;
+  /** The log has all that it had lost. Only once that is durable the server votes again. */
+  #heal(): void {
+    this.#store.heal((error) =>
+      this.#later(() => {
+        if (error !== null) throw error;
+        this.#raft.healed();
+        this.#options.log.info('raft: the log has again all that it had lost; this server votes again');
+        this.#scheduleFlush();
+      }),
+    );
   }
 
   #announce(): void {
-    const { term, leader, termStart, log } = this.#raft.state;
-    const { isTransferring } = this.#raft;
-    const role = this.#role;
+    const { state, isTransferring } = this.#raft;
+    const { leader } = state;
     this.#transferAsks.settle(
-      { leader, isLeading: role === 'leader', isTransferring },
+      { leader, isLeading: state.role === 'leader', isTransferring },
       this.#context.clock.monotonic(),
     );
-    const isReady = role === 'leader' && log.handedOn >= termStart;
-    const last = this.#announced;
-    if (last?.role === role && last.term === term && last.leader === leader && last.isReady === isReady) return;
-    if (last === null || last.role !== role || last.term !== term) {
-      if (role !== 'leader') this.#senders.closeAll();
-      this.#options.log.info(`raft: ${role}`, { term, leader });
-    }
-    this.#announced = { role, term, leader, isReady };
-    this.#options.metrics.gauge('carillon_raft_leader', role === 'leader' ? 1 : 0);
-    this.#options.metrics.gauge('carillon_raft_term', term);
-    this.#options.listener.send({ type: 'role', role, term, leader, isReady });
+    this.#announcements.announce();
+  }
+
+  #makeAnnouncements(): Announcements {
+    const { listener, metrics, log } = this.#options;
+    return new Announcements({
+      state: this.#raft.state,
+      listener,
+      metrics,
+      log,
+      onRole: (role) => {
+        if (role !== 'leader') this.#snapshots.stopSending();
+      },
+    });
   }
 
   // Compaction and snapshots.
 
-  #compact(storedIndex: number): void {
-    if (this.#isCompacting) return;
-    const keep = this.#options.keepEntries ?? KEEP_ENTRIES;
-    const { log, progress } = this.#raft.state;
-    let target = Math.min(storedIndex, log.applied) - keep;
-    if (this.#store.bytes <= (this.#options.logBytesMax ?? LOG_BYTES_MAX)) {
-      for (const follower of progress.values()) {
-        const isWithinReach = follower.isRecentlyActive || follower.state === 'replicate';
-        if (isWithinReach && follower.state !== 'snapshot') target = Math.min(target, follower.match);
-      }
-    }
-    if (target - this.#store.base.index < Math.max(1, keep / 8)) return;
-    this.#isCompacting = true;
-    this.#store.compact(target, (error) =>
-      this.#later(() => {
-        if (error !== null) throw error;
-        this.#isCompacting = false;
-      }),
-    );
+  #makeCompaction(): Compaction {
+    const { keepEntries, logBytesMax } = this.#options;
+    const { state } = this.#raft;
+    return new Compaction({ state, store: this.#store, later: (run) => this.#later(run), keepEntries, logBytesMax });
   }
 
-  #sendSnapshot(peer: string): void {
-    const { term } = this.#raft.state;
-    this.#options.log.info('raft: a follower is too far behind, sending it the state', { node: peer, term });
-    this.#senders.start(peer, term);
-  }
-
-  #makeSenders(): SnapshotSenders {
-    return new SnapshotSenders({
-      port: this.#options.snapshotPort,
-      send: (peer, body) => this.#options.send(peer, 'bulk', body),
-      pointOf: (index, term) => this.#pointOf(index, term),
+  #makeSnapshots(): Snapshots {
+    const { snapshotPort: port, send, log } = this.#options;
+    return new Snapshots({
+      raft: this.#raft,
+      store: this.#store,
+      port,
+      send: (to, body) => send(to, 'bulk', body),
       later: (run) => this.#later(run),
-      onEnd: (peer, index, isDone) => {
-        this.#raft.snapshotSent(peer, index, isDone);
-        this.#scheduleFlush();
-      },
+      onChange: () => this.#scheduleFlush(),
+      onInstalled: (reset) => this.#installed(reset),
+      log,
     });
   }
 
-  #pointOf(index: number, term: number): LogPoint | null {
-    const { log } = this.#raft.state;
-    return log.matches({ index, term }) ? log.point(index) : null;
-  }
-
-  #makeReceiver(): SnapshotReceiver {
-    return new SnapshotReceiver({
-      port: this.#options.snapshotPort,
-      send: (to, body) => this.#options.send(to, 'bulk', body),
-      later: (run) => this.#later(run),
-      isWanted: (point) => point.index > this.#raft.state.log.committed,
-      begin: (point, done) => this.#beginInstall(point, done),
-      onInstalled: (point) => this.#installed(point),
-      onUseless: () => this.#raft.answerUselessSnapshot(),
-      onFailed: (error) => {
-        this.#raft.installFailed();
-        if (error instanceof CodedError && error.code === 'storage-failed') throw error;
-        this.#options.log.warn(`raft: a snapshot could not be taken: ${error.message}`);
-      },
-    });
-  }
-
-  #beginInstall(point: LogPoint, done: (isWanted: boolean) => void): void {
-    if (!this.#raft.beginInstall(point)) {
-      done(false);
-      return;
-    }
-    this.#store.noteInstall(point, (error) =>
-      this.#later(() => {
-        if (error !== null) throw error;
-        done(true);
-      }),
-    );
-  }
-
-  #installed(point: LogPoint): void {
-    this.#raft.restored(point);
+  #installed({ point, configuration }: LogReset): void {
+    this.#raft.restored(point, configuration);
     this.#unapplied.clear();
     this.#options.log.info('raft: the state was replaced by the leader’s', { term: point.term, index: point.index });
     this.#options.listener.send({ type: 'installed', index: point.index, term: point.term });
     this.#scheduleFlush();
   }
 
-  // Ports.
-
   /** For the callback of a port: `run` is called as part of a message to this actor. */
   #later(run: () => void): void {
-    if (this.#isStopped) return;
-    this.#finished.push(run);
-    if (this.#finished.length === 1) this.#context.self.send({ type: 'wake' });
-  }
-
-  #runFinished(): void {
-    if (this.#finished.length === 0) return;
-    const finished = this.#finished;
-    this.#finished = [];
-    for (const run of finished) run();
+    this.#finished.add(run);
   }
 }
 
-const CATCH_UP_TICKS_MAX = 2;
-const KEEP_ENTRIES = 8_192;
-const LOG_BYTES_MAX = 128 * 1024 * 1024;
+const GREETING_TICKS = 10;

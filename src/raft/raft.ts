@@ -5,10 +5,10 @@
  *   transport, timer ────────────► Raft                        `election` who leads, `replication` the leader's side,
  *                                    │ ready()                 `follower` the other side, `log` and `unstable` the one
  *               ┌────────────────────┼──────────────┐          view of the log, `progress` and `inflights` what a leader
- *         messages now        append: one write   committed    knows of a follower, `quorum`, `state`, `invariants`
- *               ▼                    ▼              ▼
- *           transport            LogStore       state machine  `raft-actor` is the shell: it obeys `ready`
- *                                    │ durable
+ *         messages now        append: one write   committed    knows of a follower, `quorum`, `membership` and
+ *               ▼                    ▼              ▼          `reconfiguration`, `reads`, `wounds`, `transfer`, `work`
+ *           transport            LogStore       state machine
+ *                                    │ durable                 `raft-actor` is the shell: it obeys `ready`
  *                       persisted(receipt), then the answers leave
  *
  * The core is a deterministic function of what it is given: no clock (time is ticks), no I/O, no randomness of its
@@ -18,16 +18,28 @@
  * an older term marks nothing as durable, for its entries may have been replaced and put back since. Entries are
  * handed on only once they are durable here.
  *
- * Membership is fixed; `configuration` entries exist and are handed on like all others.
+ * Who agrees stands in the log, in `configuration` entries, and is in force as soon as one is there; a server that has
+ * none yet follows whoever leads. Entries of this kind are handed on like all others.
  */
 import { strict as assert } from 'node:assert';
-import type { Random } from '../base/random.ts';
-import { handleVoteAnswer, handleVoteRequest, refuseVote, startElection, startTransferElection } from './election.ts';
-import { handleAppend, handleHeartbeat, restore } from './follower.ts';
+import { type Random, randomInteger } from '../base/random.ts';
+import type { PlacedConfiguration } from './configuration.ts';
+import {
+  electionTimedOut,
+  handleVoteAnswer,
+  handleVoteRequest,
+  refuseVote,
+  startElection,
+  startTransferElection,
+} from './election.ts';
+import { accept, handleAppend, handleHeartbeat, reject, restore } from './follower.ts';
 import { checkInvariants } from './invariants.ts';
 import { isWithinLease, silentLeader, suspectLeader } from './leader-watch.ts';
-import { limitBytes, RaftLog } from './log.ts';
-import { majority } from './quorum.ts';
+import { RaftLog } from './log.ts';
+import { jointVoteResult } from './quorum.ts';
+import type { ConfigurationChange } from './raft-protocol.ts';
+import { type AskReadResult, askRead, beginReadRound, confirmReads, handleReadRequest } from './reads.ts';
+import { type ConfigureResult, configure, continueReconfiguration, tickReconfiguration } from './reconfiguration.ts';
 import {
   appendEntries,
   broadcastAppend,
@@ -42,7 +54,6 @@ import {
 import { DEFAULT_LIMITS, type RaftLimits, RaftState } from './state.ts';
 import { beginTransfer, continueTransfer, leaveTarget, tickTransfer } from './transfer.ts';
 import {
-  type AppendWork,
   entryBytes,
   type HardState,
   type LogEntry,
@@ -55,16 +66,22 @@ import {
   type Room,
   type StableLog,
 } from './types.ts';
+import { takeAppend, takeCommitted } from './work.ts';
+import { askHowFar, checkHealed, learnHowFar } from './wounds.ts';
 
 export interface RaftOptions {
   readonly id: string;
-  readonly voters: readonly string[];
+  /** Who votes stands in it. */
   readonly log: StableLog;
   readonly hardState: HardState;
   /** What the state machine has durably applied. */
   readonly appliedIndex: number;
   readonly random: Random;
   readonly limits?: Partial<RaftLimits>;
+  /** The log has lost entries that this server had acknowledged: no vote until `healed`. */
+  readonly isWounded?: boolean;
+  /** Default: drawn, so that no answer to a question of an earlier life is taken for one of this. */
+  readonly firstReadId?: number;
 }
 
 export type ProposeResult =
@@ -79,15 +96,14 @@ export type ProposeResult =
 export class Raft {
   /** Read by tests, invariants and status; changed only by the core. */
   readonly state: RaftState;
-  #handedOut: HardState;
 
   constructor(options: RaftOptions) {
     const commit = Math.max(options.hardState.commit, options.appliedIndex, options.log.base.index);
     const log = new RaftLog(options.log, commit, options.appliedIndex);
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
-    const { id, voters, hardState, random } = options;
-    this.state = new RaftState({ id, voters, log, hardState, limits, random });
-    this.#handedOut = hardState;
+    const { id, hardState, random, isWounded = false } = options;
+    const firstReadId = options.firstReadId ?? randomInteger(random, 1, READ_IDS);
+    this.state = new RaftState({ id, log, hardState, limits, random, isWounded, firstReadId });
   }
 
   /** A message from a peer, or one of this node's own answers once it is durable. */
@@ -96,10 +112,10 @@ export class Raft {
     assert(message.to === state.id, 'raft: a message for another node');
     // That it arrived is all that it is for. Its sender may be of a later term, which must not depose anybody.
     if (message.type === 'probe') return;
-    if (!state.voters.includes(message.from)) return;
     if (message.term > state.term && !this.#adoptTerm(message)) return;
     if (message.term < state.term) this.#answerOld(message);
     else this.#dispatch(message);
+    checkHealed(state);
     checkInvariants(state);
   }
 
@@ -108,10 +124,8 @@ export class Raft {
     const { state } = this;
     state.electionElapsed += 1;
     if (state.role === 'leader') this.#tickLeader();
-    else if (state.electionElapsed >= state.electionTimeout) {
-      state.electionElapsed = 0;
-      startElection(state);
-    }
+    else if (state.electionElapsed >= state.electionTimeout) electionTimedOut(state);
+    askHowFar(state);
     checkInvariants(state);
   }
 
@@ -139,13 +153,16 @@ export class Raft {
   /** What is to be done now. Everything in it is handed out once; the shell must do all of it. */
   ready(room: Room): Ready {
     const { state } = this;
-    const append = room.append ? this.#takeAppend() : null;
-    const committed = this.#takeCommitted(room);
-    const { messages, reads, snapshots } = state;
+    beginReadRound(state);
+    const append = room.append ? takeAppend(state) : null;
+    const committed = takeCommitted(state, room);
+    const { messages, reads, snapshots, readResults, hasHealed } = state;
     if (messages.length > 0) state.messages = [];
     if (reads.length > 0) state.reads = [];
     if (snapshots.length > 0) state.snapshots = [];
-    return { messages, append, committed, reads, snapshots };
+    if (readResults.length > 0) state.readResults = [];
+    state.hasHealed = false;
+    return { messages, append, committed, reads, snapshots, readResults, hasHealed };
   }
 
   /** A write is durable; `StableLog` shows it already. The shell then delivers the answers that waited for it. */
@@ -154,6 +171,7 @@ export class Raft {
     // Snapshots are committed, so a late receipt of one is as good as a timely one.
     if (receipt.resetIndex > 0) log.unstable.stableSnapshotTo(receipt.resetIndex);
     if (receipt.term === term && receipt.last !== null) log.unstable.stableTo(receipt.last);
+    checkHealed(this.state);
     checkInvariants(this.state);
   }
 
@@ -171,6 +189,24 @@ export class Raft {
     } else if (work.term === state.term && state.role === 'leader') {
       handleEntriesRead(state, work.target, entries);
     }
+  }
+
+  /** Leader: a change of membership, one at a time. In force when it stands in the log, which is when this returns. */
+  configure(change: ConfigurationChange): ConfigureResult {
+    const result = configure(this.state, change);
+    checkInvariants(this.state);
+    return result;
+  }
+
+  /** A linearizable read begins. Its answer comes in `readResults`, if it comes; with `id` it is asked once more. */
+  read(id?: number): AskReadResult {
+    return askRead(this.state, id);
+  }
+
+  /** That the log is whole again is durable. */
+  healed(): void {
+    this.state.isWounded = false;
+    this.state.wound = null;
   }
 
   /** Nobody listens for this server any more, or a frame to it was lost: a hint. */
@@ -214,19 +250,19 @@ export class Raft {
     return true;
   }
 
-  restored(point: LogPoint): void {
+  /** `configuration` was in force at `point`. */
+  restored(point: LogPoint, configuration: PlacedConfiguration): void {
     assert(this.state.isInstalling);
     this.state.isInstalling = false;
-    restore(this.state, point);
+    restore(this.state, point, configuration);
+    checkHealed(this.state);
     checkInvariants(this.state);
   }
 
   /** For a snapshot that is of no use: tells the leader where this node stands. */
   answerUselessSnapshot(): void {
-    const { id: from, term, leader: to, log, role } = this.state;
-    if (role !== 'follower' || to === null) return;
-    const index = log.committed;
-    this.state.sendAfterAppend({ type: 'append-answer', from, to, term, index, isRejected: false, hint: NO_HINT });
+    const { leader, log, role } = this.state;
+    if (role === 'follower' && leader !== null) accept(this.state, leader, log.committed);
   }
 
   installFailed(): void {
@@ -241,8 +277,7 @@ export class Raft {
     if (message.type === 'vote-request' && message.isPreVote) return true;
     // A granted pre-vote carries the term that was asked for, which nobody is in yet.
     if (message.type === 'vote-answer' && message.isPreVote && message.isGranted) return true;
-    const isFromLeader = message.type === 'append' || message.type === 'heartbeat' || message.type === 'timeout-now';
-    state.becomeFollower(message.term, isFromLeader ? message.from : null);
+    state.becomeFollower(message.term, FROM_LEADER.has(message.type) ? message.from : null);
     return true;
   }
 
@@ -250,16 +285,7 @@ export class Raft {
     const { state } = this;
     if (message.type === 'append' || message.type === 'heartbeat') {
       // That leader is deposed and may not know; without a vote request from us, this is how it learns our term.
-      const { id: from, term } = state;
-      state.sendAfterAppend({
-        type: 'append-answer',
-        from,
-        to: message.from,
-        term,
-        index: 0,
-        isRejected: true,
-        hint: NO_HINT,
-      });
+      reject(state, message.from, 0, NO_HINT);
     } else if (message.type === 'vote-request' && message.isPreVote) {
       refuseVote(state, message);
     }
@@ -284,14 +310,25 @@ export class Raft {
         handleHeartbeat(state, message);
         return;
       case 'append-answer':
-        if (state.role !== 'leader') return;
+        // Of a server that has left, and was let go, nothing is known any more.
+        if (!state.progress.has(message.from)) return;
         handleAppendAnswer(state, message);
         continueTransfer(state, message.from);
+        continueReconfiguration(state);
         return;
       case 'heartbeat-answer':
-        if (state.role !== 'leader') return;
-        handleHeartbeatAnswer(state, message.from);
+        if (!state.progress.has(message.from)) return;
+        handleHeartbeatAnswer(state, message);
+        confirmReads(state);
         continueTransfer(state, message.from);
+        continueReconfiguration(state);
+        return;
+      case 'read-request':
+        if (state.role === 'leader') handleReadRequest(state, message);
+        return;
+      case 'read-answer':
+        if (learnHowFar(state, message.id, message.index)) return;
+        state.readResults.push({ id: message.id, index: message.index });
         return;
       case 'timeout-now':
         this.#followLeader(message.from);
@@ -315,7 +352,8 @@ export class Raft {
     const { state } = this;
     const { electionTicks, heartbeatTicks } = state.limits;
     // A lone voter has nobody to make room for: it waits for its disk.
-    const isStalled = state.log.stableIndex < state.log.lastIndex && state.voters.length > 1;
+    const isAlone = state.voters.every((voter) => voter === state.id);
+    const isStalled = !isAlone && state.log.stableIndex < state.log.lastIndex;
     state.stalledTicks = isStalled ? state.stalledTicks + 1 : 0;
     if (state.stalledTicks > electionTicks) {
       state.becomeFollower(state.term, null);
@@ -329,6 +367,8 @@ export class Raft {
       }
     }
     tickTransfer(state);
+    tickReconfiguration(state);
+    if (state.role !== 'leader') return;
     state.heartbeatElapsed += 1;
     if (state.heartbeatElapsed < heartbeatTicks) return;
     state.heartbeatElapsed = 0;
@@ -336,11 +376,16 @@ export class Raft {
   }
 
   #hasActiveQuorum(): boolean {
-    const { progress, voters, id } = this.state;
-    let active = 0;
-    for (const [peer, { isRecentlyActive }] of progress) if (peer === id || isRecentlyActive) active += 1;
-    for (const [peer, follower] of progress) follower.isRecentlyActive = peer === id;
-    return active >= majority(voters.length);
+    const { progress, electorate, id } = this.state;
+    const result = jointVoteResult(electorate, (voter) => {
+      const one = progress.get(voter);
+      return voter === id || (one?.isRecentlyActive && !one.isWounded) ? true : undefined;
+    });
+    for (const [peer, one] of progress) {
+      one.wasRecentlyActive = one.isRecentlyActive;
+      one.isRecentlyActive = peer === id;
+    }
+    return result === 'won';
   }
 
   #countWithinQuota(data: readonly Uint8Array[], bytesMax: number): number {
@@ -355,52 +400,8 @@ export class Raft {
     }
     return count;
   }
-
-  #takeAppend(): AppendWork | null {
-    const { state } = this;
-    const { unstable, lastIndex } = state.log;
-    const { term, vote } = state;
-    const entries = unstable.hasNext ? unstable.next() : NO_ENTRIES;
-    const reset = unstable.isSnapshotInProgress ? null : unstable.snapshot;
-    const isChanged = term !== this.#handedOut.term || vote !== this.#handedOut.vote;
-    const isWrite = entries.length > 0 || reset !== null || isChanged;
-    if (!isWrite && state.answers.length === 0) return null;
-    // The commit index goes along with other writes only: alone it is not worth a sync, a leader tells it again.
-    const hardState = isWrite ? { term, vote, commit: state.log.committed } : null;
-    if (hardState !== null) this.#handedOut = hardState;
-    // Attested anew with each write, so that what an older term's receipt may not mark is marked by the next.
-    const last = unstable.entries.length > 0 ? { index: lastIndex, term: state.log.term(lastIndex) as number } : null;
-    unstable.acceptInProgress();
-    const answers = state.answers;
-    state.answers = [];
-    const first = entries[0];
-    const chainBefore = first === undefined ? 0 : state.log.point(first.index - 1).chain;
-    return { reset, entries, chainBefore, hardState, answers, receipt: { term, last, resetIndex: reset?.index ?? 0 } };
-  }
-
-  #takeCommitted(room: Room): readonly LogEntry[] {
-    const { state } = this;
-    const { log } = state;
-    if (state.isInstalling || room.committedEntries <= 0 || room.committedBytes <= 0) return NO_ENTRIES;
-    const low = log.handedOn + 1;
-    const high = Math.min(log.handOnEnd, low + room.committedEntries);
-    if (low >= high || state.isReadingToHandOn) return NO_ENTRIES;
-    let entries: readonly LogEntry[] | undefined;
-    if (state.readEntries[0]?.index === low) {
-      entries = limitBytes(state.readEntries, 0, Math.min(high - low, state.readEntries.length), room.committedBytes);
-      state.readEntries = [];
-    } else {
-      entries = log.slice(low, high, room.committedBytes);
-    }
-    if (entries === undefined) {
-      state.isReadingToHandOn = true;
-      const bytesMax = Math.min(room.committedBytes, state.limits.appendBytesMax);
-      state.reads.push({ target: null, term: state.term, low, high, bytesMax });
-      return NO_ENTRIES;
-    }
-    log.handedOn += entries.length;
-    return entries;
-  }
 }
 
-const NO_ENTRIES: readonly LogEntry[] = [];
+const FROM_LEADER: ReadonlySet<Message['type']> = new Set(['append', 'heartbeat', 'timeout-now', 'read-answer']);
+/** Half of what fits an id on the wire: the other half is for those that follow the first. */
+const READ_IDS = 2 ** 47;

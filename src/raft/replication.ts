@@ -2,10 +2,11 @@
 import { strict as assert } from 'node:assert';
 import { chainEntry } from './chain.ts';
 import type { Progress } from './progress.ts';
-import { committedIndex } from './quorum.ts';
+import { jointCommittedIndex } from './quorum.ts';
 import type { EntryKind } from './raft-protocol.ts';
 import type { RaftState } from './state.ts';
-import { type AppendAnswer, entryBytes, type LogEntry } from './types.ts';
+import { type AppendAnswer, entryBytes, type HeartbeatAnswer, type LogEntry } from './types.ts';
+import { noteWound } from './wounds.ts';
 
 /** Opens the term with an entry of its own, for entries of earlier terms are committed only through one (§5.4.2). */
 export function becomeLeader(state: RaftState): void {
@@ -43,21 +44,32 @@ export function broadcastAppend(state: RaftState): void {
   }
 }
 
+/** The heartbeat of a tick. Its answer also gets what is stuck going again. */
 export function broadcastHeartbeat(state: RaftState): void {
-  const { id: from, term } = state;
-  for (const [to, progress] of state.progress) {
-    if (to === from) continue;
-    // Never beyond what the follower is known to have: it could not tell whose entries it would commit.
-    const commit = Math.min(progress.match, state.log.committed);
-    progress.sentCommit = Math.max(progress.sentCommit, commit);
-    state.send({ type: 'heartbeat', from, to, term, commit });
+  for (const [peer, progress] of state.progress) {
+    if (peer === state.id) continue;
+    progress.isHeartbeatDue = true;
+    sendHeartbeat(state, peer, progress);
   }
 }
 
-export function handleHeartbeatAnswer(state: RaftState, peer: string): void {
+export function sendHeartbeat(state: RaftState, to: string, progress: Progress): void {
+  const { id: from, term } = state;
+  // Never beyond what the follower is known to have: it could not tell whose entries it would commit.
+  const commit = Math.min(progress.match, state.log.committed);
+  progress.sentCommit = Math.max(progress.sentCommit, commit);
+  state.send({ type: 'heartbeat', from, to, term, commit, position: state.readQueue.position });
+}
+
+export function handleHeartbeatAnswer(state: RaftState, message: HeartbeatAnswer): void {
+  const peer = message.from;
   const progress = state.progressOf(peer);
   progress.isRecentlyActive = true;
-  if (peer === state.id) return;
+  progress.readPosition = Math.max(progress.readPosition, message.position);
+  // Whole again: what it has counts from now on.
+  if (noteWound(progress, message) === 'healed' && advanceCommit(state)) broadcastAppend(state);
+  if (!progress.isHeartbeatDue) return;
+  progress.isHeartbeatDue = false;
   // It listens, so what blocks a probe may have been lost; a full window gets an empty append that will be rejected.
   progress.isPaused = false;
   if (progress.match < state.log.lastIndex || progress.state === 'probe') sendAppend(state, peer, true);
@@ -67,6 +79,7 @@ export function handleAppendAnswer(state: RaftState, message: AppendAnswer): voi
   const peer = message.from;
   const progress = state.progressOf(peer);
   progress.isRecentlyActive = true;
+  noteWound(progress, message);
   if (message.isRejected) {
     handleRejection(state, peer, progress, message);
     return;
@@ -132,10 +145,11 @@ export function sendAppend(state: RaftState, peer: string, sendIfEmpty: boolean)
 
   let entries: readonly LogEntry[] = [];
   if (!(progress.state === 'replicate' && progress.inflights.isFull)) {
-    const found = log.slice(progress.next, log.lastIndex + 1, limits.appendBytesMax);
+    const end = Math.min(log.lastIndex + 1, progress.next + limits.appendEntriesMax);
+    const found = log.slice(progress.next, end, limits.appendBytesMax);
     if (found === undefined) {
       progress.isReading = true;
-      const [low, high] = [progress.next, log.stableIndex + 1];
+      const [low, high] = [progress.next, Math.min(log.stableIndex + 1, end)];
       state.reads.push({ target: peer, term: state.term, low, high, bytesMax: limits.appendBytesMax });
       return false;
     }
@@ -174,6 +188,8 @@ function handleRejection(state: RaftState, peer: string, progress: Progress, mes
   let hint = message.hint.index;
   if (message.hint.term > 0)
     hint = state.log.findConflictByTerm(Math.min(hint, state.log.lastIndex), message.hint.term).index;
+  // It has lost more, again: what it had when it was wounded first is gone as well.
+  if (progress.isWounded && message.hint.index < progress.match) progress.restart();
   if (!progress.retreat(message.index, hint)) return;
   if (progress.state === 'replicate') progress.becomeProbe();
   sendAppend(state, peer, true);
@@ -181,9 +197,10 @@ function handleRejection(state: RaftState, peer: string, progress: Progress, mes
 
 /** Only an entry of the present term commits by counting; those before it are committed through it (§5.4.2). */
 function advanceCommit(state: RaftState): boolean {
-  const matches: number[] = [];
-  for (const progress of state.progress.values()) matches.push(progress.match);
-  const index = committedIndex(matches);
+  const index = jointCommittedIndex(state.electorate, (voter) => {
+    const progress = state.progressOf(voter);
+    return progress.isWounded ? 0 : progress.match;
+  });
   const { log } = state;
   if (index <= log.committed || log.term(index) !== state.term) return false;
   while (state.uncommitted[0] !== undefined && state.uncommitted[0].index <= index) {

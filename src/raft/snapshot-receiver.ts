@@ -1,5 +1,5 @@
 import type { SnapshotMeta, SnapshotPort, SnapshotWriter } from './raft-protocol.ts';
-import type { LogPoint } from './types.ts';
+import type { LogPoint, LogReset } from './types.ts';
 import { encodeTransfer, type SnapshotAnswer, type SnapshotChunk } from './wire.ts';
 
 export interface SnapshotReceiverOptions {
@@ -9,16 +9,18 @@ export interface SnapshotReceiverOptions {
   /** Would this snapshot bring anything new? */
   readonly isWanted: (point: LogPoint) => boolean;
   /** Notes durably what is about to happen, and stops handing entries on. False: no longer wanted. */
-  readonly begin: (point: LogPoint, done: (isWanted: boolean) => void) => void;
-  /** The state stands at `point`. */
-  readonly onInstalled: (point: LogPoint) => void;
+  readonly begin: (reset: LogReset, done: (isWanted: boolean) => void) => void;
+  /** The state stands there. */
+  readonly onInstalled: (reset: LogReset) => void;
   readonly onFailed: (error: Error) => void;
   readonly onUseless: () => void;
 }
 
 interface Transfer {
   readonly from: string;
+  /** The first. */
   readonly chunk: SnapshotChunk;
+  readonly reset: LogReset;
   writer: SnapshotWriter | null;
   offset: number;
   isBusy: boolean;
@@ -58,13 +60,15 @@ export class SnapshotReceiver {
       this.#answer(from, chunk, chunk.offset, 'done');
       return;
     }
-    if (chunk.offset !== 0) {
+    const { point, configuration } = chunk;
+    if (chunk.offset !== 0 || configuration === null) {
       this.#answer(from, chunk, 0, 'failed');
       return;
     }
-    const transfer: Transfer = { from, chunk, writer: null, offset: 0, isBusy: true, isFinishing: false };
+    const reset: LogReset = { point, configuration };
+    const transfer: Transfer = { from, chunk, reset, writer: null, offset: 0, isBusy: true, isFinishing: false };
     this.#transfer = transfer;
-    const meta: SnapshotMeta = { index: chunk.point.index, term: chunk.point.term };
+    const meta: SnapshotMeta = { index: point.index, term: point.term };
     this.#options.port.receive(meta, (error, writer) =>
       this.#options.later(() => {
         if (this.#transfer !== transfer || error !== null || writer === null) {
@@ -107,9 +111,8 @@ export class SnapshotReceiver {
   }
 
   #finish(transfer: Transfer, writer: SnapshotWriter): void {
-    const { point } = transfer.chunk;
     transfer.isFinishing = true;
-    this.#options.begin(point, (isWanted) => {
+    this.#options.begin(transfer.reset, (isWanted) => {
       if (!isWanted) {
         this.close();
         this.#options.onUseless();
@@ -123,7 +126,7 @@ export class SnapshotReceiver {
             return;
           }
           this.#transfer = null;
-          this.#options.onInstalled(point);
+          this.#options.onInstalled(transfer.reset);
           this.#answer(transfer.from, transfer.chunk, transfer.offset, 'done');
         }),
       );

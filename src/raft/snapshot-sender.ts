@@ -1,5 +1,5 @@
 import type { SnapshotPort, SnapshotReader } from './raft-protocol.ts';
-import type { LogPoint } from './types.ts';
+import type { LogReset } from './types.ts';
 import { encodeTransfer, type SnapshotAnswer } from './wire.ts';
 
 export interface SnapshotSenderOptions {
@@ -8,8 +8,8 @@ export interface SnapshotSenderOptions {
   readonly transfer: number;
   readonly port: SnapshotPort;
   readonly send: (body: Uint8Array) => void;
-  /** The place in the log, with its chain; null if the log does not reach there. */
-  readonly pointOf: (index: number, term: number) => LogPoint | null;
+  /** The place in the log and the configuration there; null if the log does not reach there. */
+  readonly placeOf: (index: number, term: number) => LogReset | null;
   /** Runs what a port's answer asks for as a message of the actor. */
   readonly later: (run: () => void) => void;
   /** Called once. The index is 0 if it failed before it was known. */
@@ -23,7 +23,7 @@ export interface SnapshotSenderOptions {
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
   #reader: SnapshotReader | null = null;
-  #point: LogPoint | null = null;
+  #place: LogReset | null = null;
   #offset = 0;
   #chunk: Uint8Array | null = null;
   #isLast = false;
@@ -69,8 +69,8 @@ export class SnapshotSender {
       return;
     }
     this.#reader = reader;
-    this.#point = this.#options.pointOf(reader.meta.index, reader.meta.term);
-    if (this.#point === null) this.#end(false);
+    this.#place = this.#options.placeOf(reader.meta.index, reader.meta.term);
+    if (this.#place === null) this.#end(false);
     else this.#readNext();
   }
 
@@ -94,15 +94,17 @@ export class SnapshotSender {
 
   #sendChunk(): void {
     const { term, transfer, send } = this.#options;
-    if (this.#point === null || this.#chunk === null) return;
-    const [point, offset, isLast, data] = [this.#point, this.#offset, this.#isLast, this.#chunk];
-    send(encodeTransfer({ type: 'snapshot-chunk', term, point, transfer, offset, isLast, data }));
+    if (this.#place === null || this.#chunk === null) return;
+    const [offset, isLast, data] = [this.#offset, this.#isLast, this.#chunk];
+    const { point } = this.#place;
+    const configuration = offset === 0 ? this.#place.configuration : null;
+    send(encodeTransfer({ type: 'snapshot-chunk', term, point, transfer, offset, isLast, configuration, data }));
   }
 
   #end(isDone: boolean): void {
     if (this.#isEnded) return;
     this.close();
-    this.#options.onEnd(this.#point?.index ?? 0, isDone);
+    this.#options.onEnd(this.#place?.point.index ?? 0, isDone);
   }
 }
 

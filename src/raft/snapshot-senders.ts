@@ -1,13 +1,13 @@
 /** The snapshots that a leader is sending: at most one to each follower. */
 import type { SnapshotPort } from './raft-protocol.ts';
 import { SnapshotSender } from './snapshot-sender.ts';
-import type { LogPoint } from './types.ts';
+import type { LogReset } from './types.ts';
 import type { SnapshotAnswer } from './wire.ts';
 
 export interface SnapshotSendersOptions {
   readonly port: SnapshotPort;
   readonly send: (peer: string, body: Uint8Array) => void;
-  readonly pointOf: (index: number, term: number) => LogPoint | null;
+  readonly placeOf: (index: number, term: number) => LogReset | null;
   /** Runs a port's callback as part of a message to the actor. */
   readonly later: (run: () => void) => void;
   readonly onEnd: (peer: string, index: number, isDone: boolean) => void;
@@ -24,7 +24,7 @@ export class SnapshotSenders {
 
   /** Begins anew if one is on its way. */
   start(peer: string, term: number): void {
-    const { port, send, pointOf, later, onEnd } = this.#options;
+    const { port, send, placeOf, later, onEnd } = this.#options;
     this.#senders.get(peer)?.close();
     this.#transfers += 1;
     const sender = new SnapshotSender({
@@ -33,7 +33,7 @@ export class SnapshotSenders {
       transfer: this.#transfers,
       port,
       send: (body) => send(peer, body),
-      pointOf,
+      placeOf,
       later,
       onEnd: (index, isDone) => {
         this.#senders.delete(peer);

@@ -2,7 +2,19 @@ import { strict as assert } from 'node:assert';
 import { type Random, randomInteger } from '../base/random.ts';
 import type { RaftLog } from './log.ts';
 import { Progress } from './progress.ts';
-import type { CoreRole, HardState, LogEntry, Message, ReadWork } from './types.ts';
+import type { Electorate } from './quorum.ts';
+import { ReadQueue } from './read-queue.ts';
+import type {
+  AppendAnswer,
+  CoreRole,
+  HardState,
+  HeartbeatAnswer,
+  LogEntry,
+  Message,
+  ReadRequest,
+  ReadResult,
+  ReadWork,
+} from './types.ts';
 
 /** The limits of one core. All in ticks, bytes or messages; the shell says how long a tick is. */
 export interface RaftLimits {
@@ -11,6 +23,7 @@ export interface RaftLimits {
   readonly heartbeatTicks: number;
   /** Entries of one append message; one larger entry goes alone. Must fit the transport with its header. */
   readonly appendBytesMax: number;
+  readonly appendEntriesMax: number;
   readonly inflightMessagesMax: number;
   readonly inflightBytesMax: number;
   /** A leader refuses proposals beyond this: memory stays bounded without a quorum. */
@@ -21,6 +34,7 @@ export const DEFAULT_LIMITS: RaftLimits = {
   electionTicks: 6,
   heartbeatTicks: 1,
   appendBytesMax: 512 * 1024,
+  appendEntriesMax: 4_096,
   inflightMessagesMax: 64,
   inflightBytesMax: 4 * 1024 * 1024,
   uncommittedBytesMax: 32 * 1024 * 1024,
@@ -29,8 +43,6 @@ export const DEFAULT_LIMITS: RaftLimits = {
 /** What the files of the core share: the fields of a Raft server, and the few steps that every role takes. */
 export class RaftState {
   readonly id: string;
-  /** In ascending order, so that every run of one seed sends in the same order. */
-  readonly voters: readonly string[];
   readonly log: RaftLog;
   readonly limits: RaftLimits;
   readonly random: Random;
@@ -52,7 +64,7 @@ export class RaftState {
 
   /** Leader only: index of the entry that opened its term. */
   termStart = 0;
-  /** Leader only; empty in other roles. Contains the leader itself. */
+  /** Leader only; empty in other roles. All members, those who leave and must hear of it, and the leader itself. */
   readonly progress = new Map<string, Progress>();
   /** Appended by this leader and not committed: one item per append, so that `uncommittedBytes` can be given back. */
   uncommitted: { readonly index: number; readonly bytes: number }[] = [];
@@ -61,6 +73,16 @@ export class RaftState {
   stalledTicks = 0;
   /** Leader: it hands its leadership over. */
   transfer: Transfer | null = null;
+  /** Leader: where its log ended at the last tick, or when it was elected. Who has that has caught up. */
+  lastIndexAtTick = 0;
+  /** Leader: the reads that wait for a quorum. */
+  readonly readQueue = new ReadQueue();
+
+  /** Entries of the log are lost that this server had acknowledged. */
+  isWounded: boolean;
+  /** Wounded: the read whose answer says up to where the log must reach again, and that answer. */
+  wound: Wound | null = null;
+  nextReadId: number;
 
   /** May leave at once. */
   messages: Message[] = [];
@@ -68,6 +90,10 @@ export class RaftState {
   answers: Message[] = [];
   reads: ReadWork[] = [];
   snapshots: string[] = [];
+  readResults: ReadResult[] = [];
+  hasHealed = false;
+  /** Term, vote and commit as the last write has them. */
+  handedOut: HardState;
   /** Committed entries that were read from disk, next to be handed on. */
   readEntries: readonly LogEntry[] = [];
   isReadingToHandOn = false;
@@ -76,22 +102,32 @@ export class RaftState {
 
   constructor(options: {
     readonly id: string;
-    readonly voters: readonly string[];
     readonly log: RaftLog;
     readonly hardState: HardState;
     readonly limits: RaftLimits;
     readonly random: Random;
+    readonly isWounded: boolean;
+    readonly firstReadId: number;
   }) {
-    assert(options.voters.length >= 1 && options.voters.length <= 7, 'raft: one to seven voters');
-    assert(new Set(options.voters).size === options.voters.length, 'raft: a voter is named twice');
     this.id = options.id;
-    this.voters = [...options.voters].sort();
     this.log = options.log;
     this.limits = options.limits;
     this.random = options.random;
     this.term = options.hardState.term;
     this.vote = options.hardState.vote;
+    this.handedOut = options.hardState;
+    this.isWounded = options.isWounded;
+    this.nextReadId = options.firstReadId;
     this.#drawElectionTimeout();
+  }
+
+  /** Of both sides of a change that is under way. */
+  get voters(): readonly string[] {
+    return this.log.configurations.voters;
+  }
+
+  get electorate(): Electorate {
+    return this.log.configurations.latest.configuration;
   }
 
   get isVoter(): boolean {
@@ -138,16 +174,31 @@ export class RaftState {
     this.#reset(this.term);
     this.role = 'leader';
     this.leader = this.id;
-    const { inflightMessagesMax, inflightBytesMax } = this.limits;
     const next = this.log.lastIndex + 1;
     this.termStart = next;
-    for (const voter of this.voters) {
-      this.progress.set(voter, new Progress(0, next, inflightMessagesMax, inflightBytesMax));
-    }
+    this.lastIndexAtTick = next;
+    for (const member of this.log.configurations.members) this.track(member, next);
+    if (!this.progress.has(this.id)) this.track(this.id, next);
     const own = this.progressOf(this.id);
     own.becomeReplicate();
     own.next = next;
     own.isRecentlyActive = true;
+  }
+
+  /** Leader: begins to replicate to a server, of which nothing is known. */
+  track(peer: string, next: number): void {
+    const { inflightMessagesMax, inflightBytesMax } = this.limits;
+    this.progress.set(peer, new Progress(0, next, inflightMessagesMax, inflightBytesMax));
+  }
+
+  /** Is every configuration up to the one in force committed? */
+  get isConfigurationCommitted(): boolean {
+    return this.log.configurations.latest.index <= this.log.committed;
+  }
+
+  /** Leader: has an entry of its term been committed? Before, it does not know what is (§8). */
+  get hasCommittedInTerm(): boolean {
+    return this.role === 'leader' && this.log.committed >= this.termStart;
   }
 
   progressOf(peer: string): Progress {
@@ -163,6 +214,11 @@ export class RaftState {
 
   sendAfterAppend(message: Message): void {
     this.answers.push(message);
+  }
+
+  /** Says in an answer what this server must not hide. */
+  markWound<Answer extends AppendAnswer | HeartbeatAnswer | ReadRequest>(answer: Answer): Answer {
+    return this.isWounded ? { ...answer, isWounded: true } : answer;
   }
 
   #reset(term: number): void {
@@ -182,6 +238,8 @@ export class RaftState {
     this.uncommittedBytes = 0;
     this.stalledTicks = 0;
     this.transfer = null;
+    for (const { node, id } of this.readQueue.takeAll())
+      if (node === this.id) this.readResults.push({ id, index: null });
     this.snapshots = [];
     this.reads = this.reads.filter((read) => read.target === null);
   }
@@ -205,6 +263,15 @@ export interface Transfer {
   /** Null: the first follower that is heard. */
   readonly target: string | null;
   readonly elapsed: number;
+}
+
+export interface Wound {
+  /** Of the read that this server asks of its leader. */
+  readonly readId: number;
+  /** Its answer. Null: none yet. */
+  readonly index: number | null;
+  /** The log is whole again; that has yet to become durable. */
+  readonly isHealed: boolean;
 }
 
 const HURRIED_ELECTIONS_MAX = 5;

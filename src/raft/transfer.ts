@@ -9,8 +9,8 @@ import type { RaftState } from './state.ts';
 
 /** To `target`, or to the follower that is furthest. False if there is nobody to hand over to, or nothing to hand over. */
 export function beginTransfer(state: RaftState, target: string | null): boolean {
-  const isPossible = state.role === 'leader' && state.voters.length > 1;
-  if (!isPossible || target === state.id || (target !== null && !state.progress.has(target))) return false;
+  const isPossible = state.role === 'leader' && state.voters.some((voter) => voter !== state.id);
+  if (!isPossible || (target !== null && !canTakeOver(state, target))) return false;
   // A second request neither prolongs the first, nor moves it unless it names somebody else.
   if (state.transfer !== null && (target === null || target === state.transfer.target)) return true;
   const chosen = target ?? furthestFollower(state);
@@ -23,13 +23,25 @@ export function beginTransfer(state: RaftState, target: string | null): boolean 
 export function continueTransfer(state: RaftState, peer: string): void {
   const { transfer } = state;
   if (transfer === null || peer === state.id) return;
-  if (transfer.target === null) state.transfer = { ...transfer, target: peer };
+  if (transfer.target === null && canTakeOver(state, peer)) state.transfer = { ...transfer, target: peer };
   if (state.transfer?.target === peer) tellIfLevel(state, peer);
 }
 
 /** A target that is gone makes room for the next follower that is heard. */
 export function leaveTarget(state: RaftState, peer: string): void {
   if (state.transfer?.target === peer) state.transfer = { ...state.transfer, target: null };
+}
+
+/** The configuration has changed: who does not vote any more cannot take over, and is waited for no longer. */
+export function reviewTransfer(state: RaftState): void {
+  const target = state.transfer?.target ?? null;
+  if (target !== null && !canTakeOver(state, target)) state.transfer = null;
+}
+
+/** A leader that does not vote any more names who goes on, if anybody is level, and spares the others a timeout. */
+export function nameSuccessor(state: RaftState): void {
+  const successor = furthestFollower(state);
+  if (successor !== null) tellIfLevel(state, successor);
 }
 
 export function tickTransfer(state: RaftState): void {
@@ -39,9 +51,16 @@ export function tickTransfer(state: RaftState): void {
   state.transfer = elapsed < limits.electionTicks ? { ...transfer, elapsed } : null;
 }
 
+function canTakeOver(state: RaftState, peer: string): boolean {
+  if (peer === state.id || !state.electorate.voters.includes(peer)) return false;
+  return state.progress.get(peer)?.isWounded === false;
+}
+
 /** Null if nobody has been heard since the last check of the quorum. */
 function furthestFollower(state: RaftState): string | null {
-  const active = [...state.progress].filter(([peer, progress]) => peer !== state.id && progress.isRecentlyActive);
+  const active = [...state.progress].filter(
+    ([peer, progress]) => progress.isRecentlyActive && canTakeOver(state, peer),
+  );
   const [best] = active.sort(([, left], [, right]) => right.match - left.match);
   return best?.[0] ?? null;
 }

@@ -1,4 +1,5 @@
 /** The words of the pure core: what it keeps, what it says to its peers, and what it asks of its shell. */
+import type { PlacedConfiguration } from './configuration.ts';
 import type { Entry } from './raft-protocol.ts';
 
 export interface EntryId {
@@ -9,6 +10,18 @@ export interface EntryId {
 /** A place in the log together with the hash of everything up to it. */
 export interface LogPoint extends EntryId {
   readonly chain: number;
+}
+
+/**
+ * In place of a chain that nobody knows: at the base of a wounded log that starts anew where the state stands. The
+ * leader's word on that place is taken for it.
+ */
+export const UNKNOWN_CHAIN = -1;
+
+/** Where a log starts anew, with the configuration in force there. */
+export interface LogReset {
+  readonly point: LogPoint;
+  readonly configuration: PlacedConfiguration;
 }
 
 /** An entry that has found its place: `chain` is the hash of the chain before it and of its own content. */
@@ -46,6 +59,8 @@ export interface AppendAnswer extends Addressed {
   readonly isRejected: boolean;
   /** Only if rejected: the newest place where the logs may still agree, as the follower sees it. */
   readonly hint: EntryId;
+  /** The log of who answers has lost entries: whatever it acknowledged before, it does not count (decision 0016). */
+  readonly isWounded?: true;
 }
 
 export interface VoteRequest extends Addressed {
@@ -65,10 +80,29 @@ export interface VoteAnswer extends Addressed {
 export interface Heartbeat extends Addressed {
   readonly type: 'heartbeat';
   readonly commit: number;
+  /** Number of the newest round of reads; 0 before the first. */
+  readonly position: number;
 }
 
 export interface HeartbeatAnswer extends Addressed {
   readonly type: 'heartbeat-answer';
+  /** That of the heartbeat which this answers, so that a late answer confirms nothing newer. */
+  readonly position: number;
+  readonly isWounded?: true;
+}
+
+/** To the leader: up to where must I apply for a read that begins now? (ReadIndex, thesis §6.4) */
+export interface ReadRequest extends Addressed {
+  readonly type: 'read-request';
+  /** Of the asker, unique among all its lives, so that an answer meant for an earlier one is not taken. */
+  readonly id: number;
+  readonly isWounded?: true;
+}
+
+export interface ReadAnswer extends Addressed {
+  readonly type: 'read-answer';
+  readonly id: number;
+  readonly index: number;
 }
 
 /** From a leader that hands over to a follower that is level: stand for election now. */
@@ -88,6 +122,8 @@ export type Message =
   | VoteAnswer
   | Heartbeat
   | HeartbeatAnswer
+  | ReadRequest
+  | ReadAnswer
   | TimeoutNow
   | Probe;
 
@@ -100,12 +136,18 @@ export interface Receipt {
   readonly resetIndex: number;
 }
 
+/** The log starts anew where a snapshot stands, with the configuration that was in force there. */
+export interface LogReset {
+  readonly point: LogPoint;
+  readonly configuration: PlacedConfiguration;
+}
+
 /**
  * One atomic write. `entries` may start below the end of the durable log: what conflicts is cut in the same write.
  * `answers` count as votes and leave only once the write is durable; those to the node itself are stepped back.
  */
 export interface AppendWork {
-  readonly reset: LogPoint | null;
+  readonly reset: LogReset | null;
   readonly entries: readonly LogEntry[];
   /** The chain just before `entries`; 0 without any. */
   readonly chainBefore: number;
@@ -122,6 +164,12 @@ export interface ReadWork {
   readonly low: number;
   readonly high: number;
   readonly bytesMax: number;
+}
+
+/** What became of a read that was asked here; index null: refused, for this server no longer leads. */
+export interface ReadResult {
+  readonly id: number;
+  readonly index: number | null;
 }
 
 /** What the shell has room for at this moment. */
@@ -141,6 +189,9 @@ export interface Ready {
   readonly reads: readonly ReadWork[];
   /** Followers whose next entry is compacted: the shell streams them a snapshot and calls `snapshotSent`. */
   readonly snapshots: readonly string[];
+  readonly readResults: readonly ReadResult[];
+  /** The wound has healed: the shell makes that durable (`LogStore.heal`) and then calls `healed`. */
+  readonly hasHealed: boolean;
 }
 
 /** The durable part of the log as the core sees it: places always, entries as far as they are in memory. */
@@ -148,6 +199,8 @@ export interface StableLog {
   /** The last place that is compacted away; (0, 0, 0) if nothing is. */
   readonly base: LogPoint;
   readonly lastIndex: number;
+  /** Ascending by index: first the one in force at `base`, then all that stand in the durable log above it. */
+  readonly configurations: readonly PlacedConfiguration[];
   /** For `base.index <= index <= lastIndex`. */
   term(index: number): number;
   chain(index: number): number;

@@ -4,6 +4,7 @@
  * does not know exactly: an unknown version or type, a wrong length, a broken block.
  */
 import { crc32 } from 'node:zlib';
+import { decodeConfiguration, encodeConfiguration, type PlacedConfiguration } from './configuration.ts';
 import { type BlockEncoder, decodeBlock } from './log-record.ts';
 import type { LogPoint, Message } from './types.ts';
 
@@ -16,6 +17,8 @@ export interface SnapshotChunk {
   readonly transfer: number;
   readonly offset: number;
   readonly isLast: boolean;
+  /** In force at `point`; with the first chunk only. */
+  readonly configuration: PlacedConfiguration | null;
   readonly data: Uint8Array;
 }
 
@@ -42,7 +45,7 @@ export function encodeMessage(message: Message, blocks: BlockEncoder): Buffer {
     }
     case 'append-answer': {
       const bytes = start(TYPE.appendAnswer, message.term, 19);
-      bytes[HEADER] = message.isRejected ? 1 : 0;
+      bytes[HEADER] = (message.isRejected ? REJECTED : 0) | (message.isWounded ? WOUNDED : 0);
       bytes.writeUIntBE(message.index, HEADER + 1, 6);
       bytes.writeUIntBE(message.hint.index, HEADER + 7, 6);
       bytes.writeUIntBE(message.hint.term, HEADER + 13, 6);
@@ -61,12 +64,34 @@ export function encodeMessage(message: Message, blocks: BlockEncoder): Buffer {
       return bytes;
     }
     case 'heartbeat': {
-      const bytes = start(TYPE.heartbeat, message.term, 6);
-      bytes.writeUIntBE(message.commit, HEADER, 6);
+      // In the form of old while nobody reads: servers of earlier builds know no other.
+      const { commit, position } = message;
+      const bytes =
+        position === 0 ? start(TYPE.heartbeat, message.term, 6) : start(TYPE.roundHeartbeat, message.term, 12);
+      bytes.writeUIntBE(commit, HEADER, 6);
+      if (position > 0) bytes.writeUIntBE(position, HEADER + 6, 6);
       return bytes;
     }
-    case 'heartbeat-answer':
-      return start(TYPE.heartbeatAnswer, message.term, 0);
+    case 'heartbeat-answer': {
+      const { position, isWounded } = message;
+      if (position === 0 && !isWounded) return start(TYPE.heartbeatAnswer, message.term, 0);
+      const bytes = start(TYPE.roundHeartbeatAnswer, message.term, 7);
+      bytes[HEADER] = isWounded ? WOUNDED : 0;
+      bytes.writeUIntBE(position, HEADER + 1, 6);
+      return bytes;
+    }
+    case 'read-request': {
+      const bytes = start(TYPE.readRequest, message.term, 7);
+      bytes[HEADER] = message.isWounded ? WOUNDED : 0;
+      bytes.writeUIntBE(message.id, HEADER + 1, 6);
+      return bytes;
+    }
+    case 'read-answer': {
+      const bytes = start(TYPE.readAnswer, message.term, 12);
+      bytes.writeUIntBE(message.id, HEADER, 6);
+      bytes.writeUIntBE(message.index, HEADER + 6, 6);
+      return bytes;
+    }
     case 'timeout-now':
       return start(TYPE.timeoutNow, message.term, 0);
     case 'probe':
@@ -93,10 +118,11 @@ export function decodeMessage(bytes: Uint8Array, from: string, to: string, clust
       return { type: 'append', from, to, term, previous, entries: block.entries, commit };
     }
     case TYPE.appendAnswer: {
-      if (length !== 19 || flags > 1) return undefined;
+      if (length !== 19 || flags > (REJECTED | WOUNDED)) return undefined;
       const hint = { index: buffer.readUIntBE(HEADER + 7, 6), term: buffer.readUIntBE(HEADER + 13, 6) };
       const index = buffer.readUIntBE(HEADER + 1, 6);
-      return { type: 'append-answer', from, to, term, index, isRejected: flags === 1, hint };
+      const isRejected = (flags & REJECTED) !== 0;
+      return { type: 'append-answer', from, to, term, index, isRejected, hint, ...woundOf(flags) };
     }
     case TYPE.voteRequest: {
       if (length !== 13 || flags > 2) return undefined;
@@ -109,9 +135,27 @@ export function decodeMessage(bytes: Uint8Array, from: string, to: string, clust
       return { type: 'vote-answer', from, to, term, isPreVote: (flags & 1) === 1, isGranted: (flags & 2) === 2 };
     case TYPE.heartbeat:
       if (length !== 6) return undefined;
-      return { type: 'heartbeat', from, to, term, commit: buffer.readUIntBE(HEADER, 6) };
+      return { type: 'heartbeat', from, to, term, commit: buffer.readUIntBE(HEADER, 6), position: 0 };
+    case TYPE.roundHeartbeat: {
+      if (length !== 12) return undefined;
+      const position = buffer.readUIntBE(HEADER + 6, 6);
+      return { type: 'heartbeat', from, to, term, commit: buffer.readUIntBE(HEADER, 6), position };
+    }
     case TYPE.heartbeatAnswer:
-      return length === 0 ? { type: 'heartbeat-answer', from, to, term } : undefined;
+      return length === 0 ? { type: 'heartbeat-answer', from, to, term, position: 0 } : undefined;
+    case TYPE.roundHeartbeatAnswer: {
+      if (length !== 7 || (flags !== 0 && flags !== WOUNDED)) return undefined;
+      const position = buffer.readUIntBE(HEADER + 1, 6);
+      return { type: 'heartbeat-answer', from, to, term, position, ...woundOf(flags) };
+    }
+    case TYPE.readRequest:
+      if (length !== 7 || (flags !== 0 && flags !== WOUNDED)) return undefined;
+      return { type: 'read-request', from, to, term, id: buffer.readUIntBE(HEADER + 1, 6), ...woundOf(flags) };
+    case TYPE.readAnswer: {
+      if (length !== 12) return undefined;
+      const index = buffer.readUIntBE(HEADER + 6, 6);
+      return { type: 'read-answer', from, to, term, id: buffer.readUIntBE(HEADER, 6), index };
+    }
     case TYPE.timeoutNow:
       return length === 0 ? { type: 'timeout-now', from, to, term } : undefined;
     case TYPE.probe:
@@ -130,13 +174,17 @@ export function encodeTransfer(message: SnapshotChunk | SnapshotAnswer): Buffer 
     bytes[HEADER + 18] = OUTCOMES.indexOf(message.outcome);
     return bytes;
   }
-  const bytes = start(TYPE.snapshotChunk, message.term, 33 + message.data.length);
+  const placed = message.configuration === null ? NOTHING : encodePlaced(message.configuration);
+  const dataStart = HEADER + 33 + placed.length;
+  const bytes = start(TYPE.snapshotChunk, message.term, 33 + placed.length + message.data.length);
   writePoint(bytes, HEADER, message.point);
   bytes.writeUIntBE(message.transfer, HEADER + 16, 6);
   bytes.writeUIntBE(message.offset, HEADER + 22, 6);
-  bytes[HEADER + 28] = message.isLast ? 1 : 0;
-  bytes.writeUInt32BE(crc32(message.data), HEADER + 29);
-  bytes.set(message.data, HEADER + 33);
+  bytes[HEADER + 28] = (message.isLast ? LAST : 0) | (placed.length > 0 ? PLACED : 0);
+  bytes.set(placed, HEADER + 33);
+  bytes.set(message.data, dataStart);
+  // The checksum covers whether there is a configuration, too.
+  bytes.writeUInt32BE(crc32(bytes.subarray(HEADER + 33), placed.length > 0 ? PLACED : 0), HEADER + 29);
   return bytes;
 }
 
@@ -155,17 +203,43 @@ export function decodeTransfer(bytes: Uint8Array): SnapshotChunk | SnapshotAnswe
   }
   if (buffer[3] !== TYPE.snapshotChunk || length < 33) return undefined;
   const flags = buffer[HEADER + 28] as number;
-  const data = buffer.subarray(HEADER + 33);
-  if (flags > 1 || crc32(data) !== buffer.readUInt32BE(HEADER + 29)) return undefined;
+  const body = buffer.subarray(HEADER + 33);
+  if (flags > (LAST | PLACED) || crc32(body, flags & PLACED) !== buffer.readUInt32BE(HEADER + 29)) return undefined;
+  const placed = (flags & PLACED) === 0 ? NONE_PLACED : decodePlaced(body);
+  if (placed === undefined) return undefined;
   return {
     type: 'snapshot-chunk',
     term,
     point: readPoint(buffer, HEADER),
     transfer: buffer.readUIntBE(HEADER + 16, 6),
     offset: buffer.readUIntBE(HEADER + 22, 6),
-    isLast: flags === 1,
-    data,
+    isLast: (flags & LAST) !== 0,
+    configuration: placed.configuration,
+    data: body.subarray(placed.length),
   };
+}
+
+/** `u48 index │ u16 length │ configuration` */
+function encodePlaced({ index, configuration }: PlacedConfiguration): Buffer {
+  const encoded = encodeConfiguration(configuration);
+  const bytes = Buffer.alloc(8 + encoded.length);
+  bytes.writeUIntBE(index, 0, 6);
+  bytes.writeUInt16BE(encoded.length, 6);
+  bytes.set(encoded, 8);
+  return bytes;
+}
+
+function decodePlaced(
+  body: Buffer,
+): { readonly configuration: PlacedConfiguration; readonly length: number } | undefined {
+  if (body.length < 8) return undefined;
+  const length = 8 + body.readUInt16BE(6);
+  const configuration = length > body.length ? undefined : decodeConfiguration(body.subarray(8, length));
+  return configuration && { configuration: { configuration, index: body.readUIntBE(0, 6) }, length };
+}
+
+function woundOf(flags: number): { isWounded?: true } {
+  return (flags & WOUNDED) === 0 ? {} : { isWounded: true };
 }
 
 function start(type: number, term: number, bodyLength: number): Buffer {
@@ -201,6 +275,11 @@ const VERSION = 1;
 const GROUP = 0;
 const HEADER = 10;
 const NOTHING = new Uint8Array(0);
+const NONE_PLACED = { configuration: null, length: 0 } as const;
+const REJECTED = 1;
+const WOUNDED = 2;
+const LAST = 1;
+const PLACED = 2;
 const OUTCOMES = ['next', 'done', 'failed'] as const;
 const TYPE = {
   append: 1,
@@ -213,4 +292,8 @@ const TYPE = {
   snapshotAnswer: 8,
   timeoutNow: 9,
   probe: 10,
+  readRequest: 11,
+  readAnswer: 12,
+  roundHeartbeat: 13,
+  roundHeartbeatAnswer: 14,
 } as const;

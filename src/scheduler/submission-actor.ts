@@ -4,10 +4,15 @@
  * for a run how it ended.
  *
  *   submit ──► here ──► (leader's submission actor) ──► scheduler ──► raft ──► … ──► answered (own apply) ──► reply
+ *
+ * What the leader refuses is not written into the log: that there is no such job, say. Its state may lack what the others
+ * have acknowledged, where its disk is slow or another one leads by now. So a refusal counts only if it was read from a
+ * state that has all that was committed when the call was judged first (ReadIndex).
  */
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { parseRunId } from '../jobs/ids.ts';
 import { isFinished } from '../jobs/run.ts';
+import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import type { StateEvent } from './event.ts';
 import type { FinishedRun, Result, Submission } from './intent.ts';
 import { finishedRun } from './reader.ts';
@@ -29,14 +34,24 @@ export type SubmissionMessage =
   | { readonly type: 'events'; readonly events: readonly StateEvent[] }
   | Progress
   | { readonly type: 'forwarded'; readonly from: string; readonly message: ForwardMessage }
-  | { readonly type: 'completed'; readonly scope: string; readonly outcome: AskOutcome<CompleteAnswer> }
+  | { readonly type: 'judged'; readonly call: JudgedCall; readonly outcome: AskOutcome<CompleteAnswer> }
   | {
-      readonly type: 'completed-for';
-      readonly server: string;
-      readonly scope: string;
-      readonly outcome: AskOutcome<CompleteAnswer>;
+      readonly type: 'confirmed';
+      readonly call: JudgedCall;
+      readonly refusal: Extract<CompleteAnswer, { readonly type: 'result' }>;
+      readonly outcome: AskOutcome<RaftAnswer>;
     }
   | { readonly type: 'beat' };
+
+/** A call that the scheduler here judges, its own or one that another server has handed on. */
+interface JudgedCall {
+  readonly submission: Submission;
+  readonly scope: string;
+  /** Null: it came in here. */
+  readonly server: string | null;
+  /** A refusal that was read from a state of this index or later is true. Null: nobody has asked raft yet. */
+  readonly readIndex: number | null;
+}
 
 export type SubmitAnswer =
   | {
@@ -56,6 +71,7 @@ export interface SubmissionOptions {
   readonly node: string;
   readonly state: State;
   readonly scheduler: ActorRef<SchedulerMessage, CompleteAnswer>;
+  readonly raft: ActorRef<RaftRequest, RaftAnswer>;
   /** To the submission actor of another server; may get lost. */
   readonly toServer: (server: string, message: ForwardMessage) => void;
 }
@@ -85,6 +101,8 @@ const NO_LEADER_MS = 5_000;
 const UNKNOWN_MS = 10_000;
 const RESEND_MS = 1_000;
 const LATER_MS = 30;
+/** Raft answers sooner, by its own election timeout; this is for one that does not. */
+const READ_INDEX_MS = 4_000;
 const BEAT_MS = 50;
 
 export function createSubmissionActor(
@@ -99,6 +117,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   readonly #pending = new Map<string, Pending>();
   /** What the leader answered from a state that this server has not reached yet; as many as are pending. */
   readonly #early = new Map<string, { readonly result: Result; readonly index: number }>();
+  /** Refused from a state that lacks what is committed; as many as are pending on any server. */
+  readonly #doubted = new Map<string, JudgedCall>();
   readonly #watchers: Watchers;
   #leader: string | null = null;
   /** Changes when a snapshot is installed. */
@@ -117,17 +137,15 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
         return this.#submit(message.submission, { reply, waitMs: message.waitMs ?? null });
       case 'events':
         for (const event of message.events) this.#hear(event);
-        return;
+        return this.#judgeDoubted();
       case 'progress':
         return this.#follow(message);
       case 'forwarded':
         return this.#forwarded(message.from, message.message);
-      case 'completed':
-        return this.#completed(message.scope, answerOf(message.outcome));
-      case 'completed-for': {
-        const answer = answerOf(message.outcome);
-        return this.#options.toServer(message.server, { type: 'forward-answer', scope: message.scope, answer });
-      }
+      case 'judged':
+        return this.#judged(message.call, answerOf(message.outcome));
+      case 'confirmed':
+        return this.#confirmed(message);
       case 'beat':
         this.#isBeating = false;
         return this.#beat();
@@ -167,7 +185,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   }
 
   #send(scope: string, pending: Pending): void {
-    const { node, scheduler, toServer } = this.#options;
+    const { node, toServer } = this.#options;
     pending.sendAtMs = this.#context.clock.monotonic() + RESEND_MS;
     if (this.#leader === null) return;
     if (this.#leader !== node) {
@@ -176,11 +194,44 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
       return toServer(this.#leader, { type: 'forward', submission: pending.submission });
     }
     pending.isAsked = true;
-    this.#context.ask(scheduler, { type: 'complete', submission: pending.submission }, UNKNOWN_MS, (outcome) => ({
-      type: 'completed',
-      scope,
-      outcome,
-    }));
+    this.#judge({ submission: pending.submission, scope, server: null, readIndex: null });
+  }
+
+  #judge(call: JudgedCall): void {
+    const request: SchedulerMessage = { type: 'complete', submission: call.submission };
+    this.#context.ask(this.#options.scheduler, request, UNKNOWN_MS, (outcome) => ({ type: 'judged', call, outcome }));
+  }
+
+  #judged(call: JudgedCall, answer: CompleteAnswer): void {
+    if (answer.type !== 'result' || answer.result.type !== 'refused') return this.#hand(call, answer);
+    if (call.readIndex !== null && call.readIndex <= answer.index) return this.#hand(call, answer);
+    const toMessage = (outcome: AskOutcome<RaftAnswer>) =>
+      ({ type: 'confirmed', call, refusal: answer, outcome }) as const;
+    this.#context.ask(this.#options.raft, { type: 'read' }, READ_INDEX_MS, toMessage);
+  }
+
+  #confirmed({ call, refusal, outcome }: Extract<SubmissionMessage, { readonly type: 'confirmed' }>): void {
+    const answer = outcome.type === 'answer' ? outcome.answer : null;
+    if (answer?.type !== 'read') return this.#hand(call, { type: 'later' });
+    if (answer.index <= refusal.index) return this.#hand(call, refusal);
+    if (this.#doubted.size >= PENDING_MAX) return this.#hand(call, { type: 'later' });
+    this.#doubted.set(`${call.server} ${call.scope}`, { ...call, readIndex: answer.index });
+    this.#judgeDoubted();
+  }
+
+  /** Those whose refusal came from a state that was too old, once this server is far enough. */
+  #judgeDoubted(): void {
+    const { appliedIndex } = this.#options.state.meta;
+    for (const [key, call] of this.#doubted) {
+      if ((call.readIndex ?? 0) > appliedIndex) continue;
+      this.#doubted.delete(key);
+      this.#judge(call);
+    }
+  }
+
+  #hand({ scope, server }: JudgedCall, answer: CompleteAnswer): void {
+    if (server === null) this.#completed(scope, answer);
+    else this.#options.toServer(server, { type: 'forward-answer', scope, answer });
   }
 
   #completed(scope: string, answer: CompleteAnswer): void {
@@ -209,14 +260,8 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
 
   #forwarded(from: string, message: ForwardMessage): void {
     if (message.type === 'forward-answer') return this.#completed(message.scope, message.answer);
-    const { scope } = requestKey(message.submission);
-    const request: SchedulerMessage = { type: 'complete', submission: message.submission };
-    this.#context.ask(this.#options.scheduler, request, UNKNOWN_MS, (outcome) => ({
-      type: 'completed-for',
-      server: from,
-      scope,
-      outcome,
-    }));
+    const { submission } = message;
+    this.#judge({ submission, scope: requestKey(submission).scope, server: from, readIndex: null });
   }
 
   #hear(event: StateEvent): void {
@@ -281,6 +326,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
 
   #follow(progress: Progress): void {
     this.#finishEarly();
+    this.#judgeDoubted();
     if (progress.storageName !== this.#storageName) {
       this.#storageName = progress.storageName;
       // A snapshot brought what happened meanwhile, without events.

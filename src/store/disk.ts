@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { Journal } from './journal.ts';
 import type { Storage } from './storage.ts';
 
 /**
@@ -10,6 +11,11 @@ export interface Disk {
   readonly label: string;
   /** Opens a storage, making it if it is missing. Two opens of one name share one database (threads included). */
   openStorage(name: string): Promise<Storage>;
+  /**
+   * Opens a journal, making it if it is missing; one at a time. A storage that an earlier build kept under the name is
+   * taken over with all its rows. Listed and removed as a storage.
+   */
+  openJournal(name: string): Promise<Journal>;
   storageNames(): Promise<readonly string[]>;
   /** Removes a closed storage with all its rows. Missing is fine. */
   removeStorage(name: string): Promise<void>;

@@ -1,6 +1,8 @@
 import { ClassicLevel, type Snapshot } from 'classic-level';
 import { CodedError } from '../base/errors.ts';
+import { trackNativeWork } from '../base/system-native-work.ts';
 import { assertBatch, type Row, type ScanRange, type Storage, type StorageSnapshot, type Write } from './storage.ts';
+import { type WaitingBatch, WriteQueue } from './write-queue.ts';
 
 /**
  * Opens the LevelDB in `directory`, making it if it is missing. A second open in this process, from any thread, shares
@@ -26,8 +28,7 @@ export async function openLevelStorage(directory: string): Promise<Storage> {
  */
 class LevelStorage implements Storage {
   readonly #level: ClassicLevel<string, Uint8Array>;
-  #waiting: WaitingBatch[] = [];
-  #waitingBytes = 0;
+  readonly #waiting: WriteQueue;
   #isWriting = false;
   #closing: Promise<void> | undefined;
   #failure: CodedError | undefined;
@@ -35,6 +36,7 @@ class LevelStorage implements Storage {
 
   constructor(level: ClassicLevel<string, Uint8Array>) {
     this.#level = level;
+    this.#waiting = new WriteQueue(level.location);
   }
 
   get(key: string): Uint8Array | undefined {
@@ -53,15 +55,9 @@ class LevelStorage implements Storage {
 
   write(batch: readonly Write[], done: (error: Error | null) => void): void {
     assertBatch(batch);
-    const bytes = sizeOf(batch);
-    const refusal = this.#refusal() ?? this.#overload(bytes);
-    if (refusal !== undefined) {
-      setImmediate(done, refusal);
-      return;
-    }
-    this.#waiting.push({ batch, bytes, done });
-    this.#waitingBytes += bytes;
-    if (!this.#isWriting) void this.#writeWaiting();
+    const refusal = this.#refusal() ?? this.#waiting.push(batch, done);
+    if (refusal !== undefined) setImmediate(done, refusal);
+    else if (!this.#isWriting) void this.#writeWaiting();
   }
 
   snapshot(): StorageSnapshot {
@@ -96,8 +92,8 @@ class LevelStorage implements Storage {
   /** Writes until nothing waits. A `done` that throws is our bug and ends the process as an unhandled rejection. */
   async #writeWaiting(): Promise<void> {
     this.#isWriting = true;
-    while (this.#waiting.length > 0) {
-      const group = this.#takeGroup();
+    while (!this.#waiting.isEmpty) {
+      const group = this.#waiting.takeGroup();
       const error = this.#failure ?? (await this.#writeGroup(group));
       for (const { done } of group) done(error);
     }
@@ -115,34 +111,11 @@ class LevelStorage implements Storage {
           else chained.del(write.key);
         }
       }
-      await chained.write(SYNCED);
+      await trackNativeWork(chained.write(SYNCED));
       return null;
     } catch (error) {
       return this.#fail('write', error);
     }
-  }
-
-  /** The oldest batches that fit into one group; always at least one, however large. */
-  #takeGroup(): WaitingBatch[] {
-    let count = 0;
-    let groupBytes = 0;
-    for (const { bytes } of this.#waiting) {
-      groupBytes += bytes;
-      if (count > 0 && groupBytes > GROUP_BYTES_MAX) break;
-      count += 1;
-    }
-    const group = this.#waiting.splice(0, count);
-    for (const { bytes } of group) this.#waitingBytes -= bytes;
-    return group;
-  }
-
-  /** A queue this long means that the disk cannot keep up: the batch is refused whole, those before it stand. */
-  #overload(bytes: number): CodedError | undefined {
-    if (this.#waiting.length === 0 || this.#waitingBytes + bytes <= WAITING_BYTES_MAX) return undefined;
-    return new CodedError(
-      'overloaded',
-      `${this.#waiting.length} batches wait to be written to ${this.#level.location}`,
-    );
   }
 
   #scan(
@@ -158,7 +131,7 @@ class LevelStorage implements Storage {
     const { from, to, limit, reverse = false } = range;
     const options = { gte: from, lt: to, limit, reverse, highWaterMarkBytes: SCAN_BYTES };
     const iterator = this.#level.iterator(snapshot === undefined ? options : { ...options, snapshot });
-    iterator.all().then(
+    trackNativeWork(iterator.all()).then(
       (entries) =>
         done(
           null,
@@ -185,26 +158,8 @@ class LevelStorage implements Storage {
 }
 
 const SYNCED = { sync: true } as const;
-const GROUP_BYTES_MAX = 4 * 1024 * 1024;
-const WAITING_BYTES_MAX = 256 * 1024 * 1024;
-/** What a write costs beside key and value, so that many small ones count as well. */
-const WRITE_OVERHEAD_BYTES = 64;
 /** LevelDB hands rows over in pieces of this size; its own default of 16 KiB costs a thread switch per 16 KiB. */
 const SCAN_BYTES = 256 * 1024;
-
-interface WaitingBatch {
-  readonly batch: readonly Write[];
-  readonly bytes: number;
-  readonly done: (error: Error | null) => void;
-}
-
-function sizeOf(batch: readonly Write[]): number {
-  let bytes = 0;
-  for (const write of batch) {
-    bytes += WRITE_OVERHEAD_BYTES + write.key.length + (write.type === 'put' ? write.value.byteLength : 0);
-  }
-  return bytes;
-}
 
 function openError(directory: string, error: unknown): CodedError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;

@@ -3,6 +3,7 @@ import { CodedError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Clock } from '../base/time.ts';
 import { assertDiskName, type Disk } from './disk.ts';
+import type { Journal } from './journal.ts';
 import { type CrashMode, MemoryDatabase, type MemoryStorage } from './memory-storage.ts';
 import type { Storage } from './storage.ts';
 
@@ -92,6 +93,7 @@ export class MemoryDisk implements Disk {
   readonly label: string;
   readonly #drive: DriveAccess;
   readonly #opened = new Set<MemoryStorage>();
+  readonly #journals = new Map<string, MemoryStorage>();
   #state: 'open' | 'closed' | 'dead' = 'open';
 
   constructor(drive: DriveAccess) {
@@ -104,6 +106,19 @@ export class MemoryDisk implements Disk {
     return this.#answer(() => {
       const storage = this.#drive.database(name).open();
       this.#opened.add(storage);
+      return storage;
+    });
+  }
+
+  openJournal(name: string): Promise<Journal> {
+    assertDiskName(name);
+    return this.#answer(() => {
+      if (this.#journals.get(name)?.isOpen === true) {
+        throw new CodedError('directory-unusable', `${this.label}/${name} is open already`);
+      }
+      const storage = this.#drive.database(name).open();
+      this.#opened.add(storage);
+      this.#journals.set(name, storage);
       return storage;
     });
   }

@@ -2,8 +2,9 @@ import { strict as assert } from 'node:assert';
 import { CodedError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Clock } from '../base/time.ts';
+import type { Journal, JournalDamage } from './journal.ts';
 import { SortedRows } from './sorted-rows.ts';
-import { assertBatch, type Row, type ScanRange, type Storage, type StorageSnapshot, type Write } from './storage.ts';
+import { assertBatch, type Row, type ScanRange, type StorageSnapshot, type Write } from './storage.ts';
 
 /**
  * What a crash does to batches that are not done yet. `prefix`, a killed process: the operating system keeps what it
@@ -171,7 +172,9 @@ export class MemoryDatabase {
 }
 
 /** One open of a `MemoryDatabase`. Made by its `open`. */
-export class MemoryStorage implements Storage {
+export class MemoryStorage implements Journal {
+  /** None of its own making: tests lose rows openly, and say so here if they like. */
+  damage: readonly JournalDamage[] = [];
   readonly #label: string;
   readonly #database: DatabaseAccess;
   #state: 'open' | 'closed' | 'dead' = 'open';
@@ -182,6 +185,10 @@ export class MemoryStorage implements Storage {
   constructor(label: string, database: DatabaseAccess) {
     this.#label = label;
     this.#database = database;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
   }
 
   get(key: string): Uint8Array | undefined {

@@ -1,11 +1,11 @@
-import type { Row, ScanRange } from './storage.ts';
+import type { ScanRange } from './storage.ts';
 
 /**
- * A sorted map from key to bytes with cheap copies: rows lie in chunks of at most 128, and a copy shares all chunks
+ * A sorted map from key to value, bytes as a rule, with cheap copies: rows lie in chunks of at most 128, and a copy shares all chunks
  * until one side writes to one. So a snapshot costs one array of chunk pointers, and a write at most one chunk.
  */
-export class SortedRows {
-  #chunks: Chunk[] = [];
+export class SortedRows<Value = Uint8Array> {
+  #chunks: Chunk<Value>[] = [];
   #size = 0;
   /** Chunks that carry this token belong to this map alone and may be changed in place. */
   #owner: object = {};
@@ -14,8 +14,8 @@ export class SortedRows {
     return this.#size;
   }
 
-  copy(): SortedRows {
-    const copied = new SortedRows();
+  copy(): SortedRows<Value> {
+    const copied = new SortedRows<Value>();
     copied.#chunks = this.#chunks.slice();
     copied.#size = this.#size;
     // From here on neither side owns what both see.
@@ -23,14 +23,14 @@ export class SortedRows {
     return copied;
   }
 
-  get(key: string): Uint8Array | undefined {
+  get(key: string): Value | undefined {
     const chunk = this.#chunks[this.#chunkFor(key)];
     if (chunk === undefined) return undefined;
     const index = lowerBound(chunk.keys, key);
     return chunk.keys[index] === key ? chunk.values[index] : undefined;
   }
 
-  put(key: string, value: Uint8Array): void {
+  put(key: string, value: Value): void {
     const position = this.#chunkFor(key);
     const chunk = this.#ownChunk(position);
     const index = lowerBound(chunk.keys, key);
@@ -57,13 +57,13 @@ export class SortedRows {
     if (chunk.keys.length === 0) this.#chunks.splice(position, 1);
   }
 
-  scan(range: ScanRange): Row[] {
+  scan(range: ScanRange): SortedRow<Value>[] {
     if (range.from >= range.to) return [];
     return range.reverse === true ? this.#scanBackwards(range) : this.#scanForwards(range);
   }
 
-  #scanForwards({ from, to, limit }: ScanRange): Row[] {
-    const rows: Row[] = [];
+  #scanForwards({ from, to, limit }: ScanRange): SortedRow<Value>[] {
+    const rows: SortedRow<Value>[] = [];
     let position = this.#chunkFor(from);
     let chunk = this.#chunks[position];
     let index = chunk === undefined ? 0 : lowerBound(chunk.keys, from);
@@ -76,14 +76,14 @@ export class SortedRows {
         continue;
       }
       if (key >= to) break;
-      rows.push({ key, value: chunk.values[index] as Uint8Array });
+      rows.push({ key, value: chunk.values[index] as Value });
       index += 1;
     }
     return rows;
   }
 
-  #scanBackwards({ from, to, limit }: ScanRange): Row[] {
-    const rows: Row[] = [];
+  #scanBackwards({ from, to, limit }: ScanRange): SortedRow<Value>[] {
+    const rows: SortedRow<Value>[] = [];
     let position = this.#chunkFor(to);
     let chunk = this.#chunks[position];
     let index = chunk === undefined ? -1 : lowerBound(chunk.keys, to) - 1;
@@ -96,7 +96,7 @@ export class SortedRows {
         continue;
       }
       if (key < from) break;
-      rows.push({ key, value: chunk.values[index] as Uint8Array });
+      rows.push({ key, value: chunk.values[index] as Value });
       index -= 1;
     }
     return rows;
@@ -115,10 +115,10 @@ export class SortedRows {
     return low;
   }
 
-  #ownChunk(position: number): Chunk {
+  #ownChunk(position: number): Chunk<Value> {
     const chunk = this.#chunks[position];
     if (chunk !== undefined && chunk.owner === this.#owner) return chunk;
-    const owned: Chunk =
+    const owned: Chunk<Value> =
       chunk === undefined
         ? { owner: this.#owner, keys: [], values: [] }
         : { owner: this.#owner, keys: chunk.keys.slice(), values: chunk.values.slice() };
@@ -126,7 +126,7 @@ export class SortedRows {
     return owned;
   }
 
-  #split(position: number, chunk: Chunk): void {
+  #split(position: number, chunk: Chunk<Value>): void {
     // Keys mostly grow at the end (log indexes, times), so a full last chunk stays full and a new one begins.
     const isAppend = position === this.#chunks.length - 1;
     const half = isAppend ? CHUNK_ROWS_MAX : CHUNK_ROWS_MAX >> 1;
@@ -140,10 +140,15 @@ export class SortedRows {
 
 const CHUNK_ROWS_MAX = 128;
 
-interface Chunk {
+export interface SortedRow<Value> {
+  readonly key: string;
+  readonly value: Value;
+}
+
+interface Chunk<Value> {
   readonly owner: object;
   readonly keys: string[];
-  readonly values: Uint8Array[];
+  readonly values: Value[];
 }
 
 /** Index of the first key that is not below `key`. */

@@ -2,9 +2,12 @@ import { access, mkdir, open, readdir, readFile, rename, rm, statfs } from 'node
 import { dirname, join, resolve } from 'node:path';
 import { CodedError } from '../base/errors.ts';
 import { assertDiskName, type Disk } from './disk.ts';
+import type { Journal } from './journal.ts';
 import { openLevelStorage } from './level-storage.ts';
 import type { Storage } from './storage.ts';
 import { type SystemLock, takeLock } from './system-lock.ts';
+import { openMigratedJournal } from './system-migration.ts';
+import { syncDirectory } from './system-sync.ts';
 
 export interface SystemDiskOptions {
   /** `take` (default), or `shared` in a second thread of a process that has taken the lock already. */
@@ -67,19 +70,30 @@ class SystemDisk implements Disk {
     return storage;
   }
 
+  async openJournal(name: string): Promise<Journal> {
+    const path = this.#path(name);
+    const journal = await openMigratedJournal(path, `${path}${JOURNAL_SUFFIX}`);
+    this.#opened.push(journal);
+    await syncDirectory(this.label);
+    return journal;
+  }
+
   async storageNames(): Promise<readonly string[]> {
     const entries = await readdir(this.#path(), { withFileTypes: true });
-    const names: string[] = [];
+    const names = new Set<string>();
     for (const entry of entries) {
-      if (entry.isDirectory() && (await exists(join(this.label, entry.name, 'CURRENT')))) names.push(entry.name);
+      if (!entry.isDirectory()) continue;
+      if (entry.name.endsWith(JOURNAL_SUFFIX)) names.add(entry.name.slice(0, -JOURNAL_SUFFIX.length));
+      else if (await exists(join(this.label, entry.name, 'CURRENT'))) names.add(entry.name);
     }
-    return names.sort();
+    return [...names].sort();
   }
 
   async removeStorage(name: string): Promise<void> {
     const path = this.#path(name);
     try {
       await rm(path, { recursive: true, force: true });
+      await rm(`${path}${JOURNAL_SUFFIX}`, { recursive: true, force: true });
       await syncDirectory(this.label);
     } catch (error) {
       throw new CodedError('storage-failed', `cannot remove ${path}: ${reasonOf(error)}`, { cause: error });
@@ -142,15 +156,7 @@ class SystemDisk implements Disk {
   }
 }
 
-/** A new or removed name is durable only once its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
+const JOURNAL_SUFFIX = '.journal';
 
 async function exists(path: string): Promise<boolean> {
   try {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type IdentityFiles, joinCluster, keepPromise, openIdentity } from '../../src/cluster/identity.ts';
-import { hasCode } from '../suites/storage.ts';
+import { hasCode } from '../suites/storage-calls.ts';
 
 const NODE = '0123456789abcdef0123456789abcdef';
 const OTHER = 'f'.repeat(32);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { chainEntry } from '../../src/raft/chain.ts';
+import { decodeConfiguration, NO_CONFIGURATION, type PlacedConfiguration } from '../../src/raft/configuration.ts';
 import { limitBytes } from '../../src/raft/log.ts';
 import { Raft } from '../../src/raft/raft.ts';
 import type { RaftLimits } from '../../src/raft/state.ts';
@@ -26,9 +27,22 @@ export class MemoryLog implements StableLog {
   /** Entries below are not in memory. */
   cachedFrom = 0;
   hardState: HardState = { term: 0, vote: null, commit: 0 };
+  baseConfiguration: PlacedConfiguration;
 
-  constructor(entries: readonly LogEntry[] = []) {
+  constructor(entries: readonly LogEntry[] = [], baseConfiguration = NO_CONFIGURATION) {
     this.entries = [...entries];
+    this.baseConfiguration = baseConfiguration;
+  }
+
+  get configurations(): readonly PlacedConfiguration[] {
+    const placed = [this.baseConfiguration];
+    for (const { kind, data, index } of this.entries) {
+      if (kind !== 'configuration') continue;
+      const configuration = decodeConfiguration(data);
+      assert(configuration !== undefined);
+      placed.push({ configuration, index });
+    }
+    return placed;
   }
 
   get lastIndex(): number {
@@ -54,7 +68,8 @@ export class MemoryLog implements StableLog {
 
   append(work: AppendWork): void {
     if (work.reset !== null) {
-      this.base = work.reset;
+      this.base = work.reset.point;
+      this.baseConfiguration = work.reset.configuration;
       this.entries = [];
     }
     const first = work.entries[0];
@@ -65,6 +80,7 @@ export class MemoryLog implements StableLog {
 
   compact(index: number): void {
     const point = this.#point(index);
+    this.baseConfiguration = this.configurations.findLast((placed) => placed.index <= index) ?? NO_CONFIGURATION;
     this.entries = this.entries.slice(index - this.base.index);
     this.base = { index, term: point.term, chain: point.chain };
   }
@@ -77,7 +93,9 @@ export class MemoryLog implements StableLog {
 }
 
 export interface CoreOptions {
+  /** Of the configuration before the first entry; none is a server that has just joined. */
   readonly voters?: readonly string[];
+  readonly isWounded?: boolean;
   readonly entries?: readonly LogEntry[];
   readonly hardState?: Partial<HardState>;
   readonly limits?: Partial<RaftLimits>;
@@ -88,22 +106,45 @@ export interface CoreOptions {
 export class CoreNode {
   readonly id: string;
   readonly log: MemoryLog;
-  readonly raft: Raft;
+  raft: Raft;
   readonly applied: LogEntry[] = [];
+  readonly #options: CoreOptions;
+  #lives = 0;
 
   constructor(id: string, options: CoreOptions = {}) {
     this.id = id;
-    this.log = new MemoryLog(options.entries);
+    this.#options = options;
+    const voters = [...(options.voters ?? ['1', '2', '3'])].sort();
+    this.log = new MemoryLog(options.entries, { configuration: { voters, outgoing: [], learners: [] }, index: 0 });
     const term = this.log.lastIndex === 0 ? 0 : this.log.term(this.log.lastIndex);
     this.log.hardState = { term, vote: null, commit: 0, ...options.hardState };
-    this.raft = new Raft({
-      id,
-      voters: options.voters ?? ['1', '2', '3'],
+    this.raft = this.#open(options.isWounded ?? false);
+  }
+
+  /** A crash and a new start: what is durable is left, and of it the entries up to `lastIndex` if it is wounded. */
+  restart(lastIndex?: number): void {
+    const isWounded = lastIndex !== undefined;
+    if (isWounded) {
+      this.log.entries = this.log.entries.filter(({ index }) => index <= lastIndex);
+      const commit = Math.min(this.log.hardState.commit, this.log.lastIndex);
+      this.log.hardState = { ...this.log.hardState, commit };
+    }
+    this.applied.length = 0;
+    this.raft = this.#open(isWounded);
+  }
+
+  #open(isWounded: boolean): Raft {
+    const { random = seededRandom(Number(this.id) || 1), limits = {} } = this.#options;
+    this.#lives += 1;
+    return new Raft({
+      id: this.id,
       log: this.log,
       hardState: this.log.hardState,
-      appliedIndex: 0,
-      random: options.random ?? seededRandom(Number(id) || 1),
-      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      appliedIndex: this.log.base.index,
+      random,
+      limits,
+      isWounded,
+      firstReadId: this.#lives * 100 - 99,
     });
   }
 

@@ -12,7 +12,7 @@ const SEEDS = Number(process.env['SEEDS'] ?? 60);
 const FROM = Number(process.env['FROM'] ?? 1);
 
 function heartbeat(node: CoreNode, term = node.state.term): void {
-  node.raft.step({ type: 'heartbeat', from: '2', to: '1', term, commit: 0 });
+  node.raft.step({ type: 'heartbeat', from: '2', to: '1', term, commit: 0, position: 0 });
   node.flush();
 }
 
@@ -159,16 +159,19 @@ test('a follower probes a silent leader each tick, from the second on, until it 
   const leader = world.electLeader();
   world.advance(500);
   const probes: string[] = [];
-  spyOnFrames(world, (from, to, type) => type === 'probe' && probes.push(`${from}->${to}`));
+  const toLeader = (from: string, to: string) => from !== leader.name && to === leader.name;
+  spyOnFrames(world, (from, to, type) => type === 'probe' && toLeader(from, to) && probes.push(`${from}->${to}`));
   world.advance(1_000);
-  assert.deepEqual(probes, []);
+  // One a second greets.
+  assert(probes.length <= 4, `${probes}`);
 
+  probes.length = 0;
   leader.crash();
   world.advance(350);
 
   const [first, second] = world.nodes.filter((node) => node !== leader).map(({ name }) => `${name}->${leader.name}`);
   assert.deepEqual([...new Set(probes)].sort(), [first, second]);
-  assert(probes.length >= 4 && probes.length <= 6, `${probes}`);
+  assert(probes.length >= 4 && probes.length <= 8, `${probes}`);
 });
 
 test(`with hints another leads below 600 ms after the leader's death, ${SEEDS} seeds from ${FROM}`, async () => {

@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { seededRandom } from '../../src/base/random.ts';
 import { Inflights } from '../../src/raft/inflights.ts';
 import { RaftLog } from '../../src/raft/log.ts';
 import { Progress } from '../../src/raft/progress.ts';
 import { committedIndex, voteResult } from '../../src/raft/quorum.ts';
+import { Raft } from '../../src/raft/raft.ts';
+import { UNKNOWN_CHAIN } from '../../src/raft/types.ts';
 import { Unstable } from '../../src/raft/unstable.ts';
 import { entriesOf, MemoryLog, ORIGIN } from './core-node.ts';
 
@@ -226,5 +229,29 @@ test('log: whatever is appended, conflicts and becomes durable, it reads as the 
       });
     }),
     { ...SEED, numRuns: 500 },
+  );
+});
+
+test('a wounded log that knows its base by the state alone takes the chain there from the leader, and goes on', () => {
+  const stable = new MemoryLog();
+  stable.base = { index: 5, term: 2, chain: UNKNOWN_CHAIN };
+  const hardState = { term: 2, vote: null, commit: 5 };
+  const raft = new Raft({
+    id: '1',
+    log: stable,
+    hardState,
+    appliedIndex: 5,
+    random: seededRandom(1),
+  });
+  const entries = entriesOf([2, 2], 6, 77);
+
+  const previous = { index: 5, term: 2, chain: 77 };
+  raft.step({ type: 'append', from: '2', to: '1', term: 2, previous, entries, commit: 6 });
+
+  const { append } = raft.ready({ append: true, committedBytes: 1e9, committedEntries: 1e9 });
+  assert.deepEqual([append?.reset?.point, append?.chainBefore, append?.entries], [previous, 77, entries]);
+  assert.deepEqual(
+    append?.answers.map((answer) => answer.type === 'append-answer' && [answer.isRejected, answer.index]),
+    [[false, 7]],
   );
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NO_CONFIGURATION } from '../../src/raft/configuration.ts';
 import { NO_HINT } from '../../src/raft/replication.ts';
 import type { AppendWork, LogEntry, LogPoint, Message } from '../../src/raft/types.ts';
 import { CoreNode, entriesOf, leaderOf, network, ORIGIN } from './core-node.ts';
@@ -81,6 +82,46 @@ test('an answer that counts as a vote waits for its write', () => {
   assert.equal(ready.append?.answers.length, 1);
 });
 
+test('a candidate does not lead before its own vote is durable, whatever the others say', () => {
+  const node = new CoreNode('1', { voters: ['1', '2', '3', '4', '5'] });
+  const grant = (isPreVote: boolean): void => {
+    for (const from of ['2', '3', '4']) {
+      node.raft.step({ type: 'vote-answer', from, to: '1', term: 1, isPreVote, isGranted: true });
+    }
+  };
+  node.raft.campaign();
+  node.flush();
+  grant(true);
+  const { append: work } = node.ready();
+  assert(work !== null);
+
+  grant(false);
+  const early = node.state.role;
+  node.persist(work);
+
+  // After a crash it would not know of term 1, and could win it again with another log.
+  assert.deepEqual([early, node.state.role], ['candidate', 'leader']);
+});
+
+test('entries of one message are bounded in number, too', () => {
+  const leader = leaderOf({ limits: { appendEntriesMax: 2 } });
+  leader.flush();
+  const accept = (index: number): void =>
+    leader.raft.step({ type: 'append-answer', from: '2', to: '1', term: 1, index, isRejected: false, hint: NO_HINT });
+  accept(1);
+  leader.raft.propose(['a', 'b', 'c', 'd', 'e'].map((text) => Buffer.from(text)));
+  const sent = leader.flush();
+
+  accept(3);
+  sent.push(...leader.flush());
+
+  const toSecond = sent.filter((message) => message.type === 'append' && message.to === '2');
+  assert.deepEqual(
+    toSecond.map((message) => message.type === 'append' && message.entries.length).filter((count) => count !== 0),
+    [2, 2, 1],
+  );
+});
+
 test('a vote is kept when a node steps down within its term', () => {
   const node = new CoreNode('1', { hardState: { term: 3, vote: '2' } });
 
@@ -107,7 +148,7 @@ test('a leader whose own writes stay undurable for longer than an election timeo
   leader.raft.propose([Buffer.from('x')]);
   lone.raft.propose([Buffer.from('x')]);
   const keepAlive = (): void => {
-    for (const from of ['2', '3']) leader.raft.step({ type: 'heartbeat-answer', from, to: '1', term: 1 });
+    for (const from of ['2', '3']) leader.raft.step({ type: 'heartbeat-answer', from, to: '1', term: 1, position: 0 });
   };
 
   for (let tick = 0; tick < 6; tick += 1) {
@@ -193,7 +234,7 @@ test('a divergent tail does not survive a snapshot', () => {
   const point = { index: 3, term: 4, chain: 99 };
 
   assert.equal(node.raft.beginInstall(point), true);
-  node.raft.restored(point);
+  node.raft.restored(point, NO_CONFIGURATION);
   const messages = node.flush();
 
   assert.deepEqual([node.log.base, node.log.entries], [point, []]);
@@ -209,7 +250,7 @@ test('a snapshot of a place that the log has leaves the log as it is', () => {
 
   assert.equal(node.raft.beginInstall(pointOf(own[1])), true);
   assert.equal(node.raft.campaign(), false);
-  node.raft.restored(pointOf(own[1]));
+  node.raft.restored(pointOf(own[1]), NO_CONFIGURATION);
   node.flush();
 
   assert.deepEqual(node.log.entries, own);

@@ -2,17 +2,26 @@
  * Scenarios in the manner of etcd's `interaction` tests: a text file of commands, each followed by `----` and what is
  * seen. Run with `REWRITE=1` to write down what is seen now; then read the difference.
  *
- *   add-nodes N [election-ticks=6] [inflight=64] [append-bytes=N] [quota=N]   lines `ID terms=1,1,2 [term=3]` give logs
- *   campaign ID | elect ID (campaign and stabilize, in silence) | tick ID N | tick-election ID | propose ID TEXT…
+ *   add-nodes N [joiners=M] [election-ticks=6] [inflight=64] [append-bytes=N] [append-entries=N] [quota=N] [commit=N]
+ *                      N voters, and M more servers with empty logs; lines `ID terms=1,1,2 [term=3]` give other logs
+ *   campaign ID | elect ID (campaign and stabilize, in silence)
+ *   elect ID by ID…    these alone hold an election, in silence; what the new leader has to say waits for its `ready`
+ *   tick ID N | tick-election ID | propose ID TEXT…
  *   ready ID           take what the core asks for; the write waits
  *   append ID          make the oldest waiting write durable, its answers leave
- *   deliver ID [from=ID] [drop]                                        messages on their way to ID
+ *   deliver ID [from=ID] [type=TYPE] [count=N] [drop | keep]    messages on their way to ID; `keep`: they come again
  *   stabilize [ID…]    all of these, for these nodes, until nothing moves
+ *   settle [ID…]       the same in silence, and the status of the first
  *   transfer ID [TARGET]
+ *   configure ID add|promote|remove NODE [becomes-voter] [replaces=NODE] | configuration ID
+ *   read ID            a linearizable read is asked there; `ready` shows what comes of it
+ *   restart ID         a crash: writes that wait are lost | wound ID INDEX: the same, and the log was cut there
  *   compact ID INDEX | uncache ID INDEX | unreachable ID PEER | send-snapshot FROM TO [INDEX] | fail-snapshot FROM TO
- *   status ID | raft-log ID
+ *   status ID | raft-log ID | durable ID
  */
 import assert from 'node:assert/strict';
+import { decodeConfiguration } from '../../src/raft/configuration.ts';
+import type { Configuration, ConfigurationChange } from '../../src/raft/raft-protocol.ts';
 import type { RaftLimits } from '../../src/raft/state.ts';
 import type { AppendWork, LogEntry, Message, Ready, VoteRequest } from '../../src/raft/types.ts';
 import { CoreNode, entriesOf } from './core-node.ts';
@@ -57,10 +66,25 @@ class Scenario {
     switch (command) {
       case 'add-nodes':
         return this.#addNodes(Number(id), optionsOf(rest), body);
+      case 'configure':
+        return this.#configure(id, rest);
+      case 'configuration':
+        return this.#configuration(id);
+      case 'read':
+        return this.#read(id);
+      case 'restart':
+      case 'wound':
+        this.#writes.set(id, []);
+        return this.#node(id).restart(command === 'wound' ? Number(rest[1]) : undefined);
+      case 'settle':
+        this.#stabilize(rest.length === 0 ? [...this.#nodes.keys()] : rest);
+        this.#lines = [];
+        return this.#status(rest[0] ?? '1');
       case 'campaign':
         if (!this.#node(id).raft.campaign()) this.#say('refused');
         return;
       case 'elect':
+        if (rest[1] === 'by') return this.#electBy(id, [id, ...rest.slice(2)]);
         this.#node(id).raft.campaign();
         this.#stabilize([...this.#nodes.keys()]);
         this.#lines = [];
@@ -78,7 +102,7 @@ class Scenario {
         this.#append(id);
         return;
       case 'deliver':
-        this.#deliver(id, optionsOf(rest).get('from'), rest.includes('drop'));
+        this.#deliver(id, optionsOf(rest), rest.includes('drop') ? 'drop' : rest.includes('keep') ? 'keep' : 'take');
         return;
       case 'stabilize':
         return this.#stabilize(rest.length === 0 ? [...this.#nodes.keys()] : rest);
@@ -98,6 +122,8 @@ class Scenario {
         return this.#node(id).raft.snapshotSent(rest[1] ?? '', 0, false);
       case 'status':
         return this.#status(id);
+      case 'durable':
+        return this.#say(`durable up to ${this.#node(id).state.log.stableIndex}`);
       case 'raft-log':
         return this.#raftLog(id);
       default:
@@ -109,6 +135,14 @@ class Scenario {
     const voters = Array.from({ length: count }, (_, position) => `${position + 1}`);
     const limits: Record<string, number> = {};
     for (const [name, key] of LIMITS) if (options.has(name)) limits[key] = Number(options.get(name));
+    const joiners = Array.from(
+      { length: Number(options.get('joiners') ?? 0) },
+      (_, position) => `${count + position + 1}`,
+    );
+    for (const id of joiners) {
+      this.#nodes.set(id, new CoreNode(id, { voters: [], limits, random: () => 0.5 }));
+      this.#writes.set(id, []);
+    }
     for (const id of voters) {
       const line = body.find((text) => text.split(' ')[0] === id) ?? '';
       const own = optionsOf(line.split(/\s+/));
@@ -120,6 +154,53 @@ class Scenario {
       this.#nodes.set(id, new CoreNode(id, core));
       this.#writes.set(id, []);
     }
+  }
+
+  #electBy(id: string, ids: readonly string[]): void {
+    const { state, raft } = this.#node(id);
+    // Two attempts: in the first it may only learn the term of the others.
+    for (let round = 0; round < 8 && state.role !== 'leader'; round += 1) {
+      if (round % 4 === 0) {
+        // Nobody of them has heard the old leader for a while.
+        for (const voter of ids) this.#node(voter).state.electionElapsed = state.limits.electionTicks;
+        raft.campaign();
+      }
+      for (const voter of ids) {
+        this.#ready(voter);
+        while (this.#append(voter));
+      }
+      const isVote = ({ type }: Message): boolean => type === 'vote-request' || type === 'vote-answer';
+      this.#messages = this.#messages.filter((message) => !isVote(message) || ids.includes(message.to));
+      for (const voter of ids) {
+        this.#deliver(voter, new Map([['type', 'vote-request']]), 'take');
+        this.#deliver(voter, new Map([['type', 'vote-answer']]), 'take');
+      }
+    }
+    this.#lines = [];
+    this.#status(id);
+  }
+
+  #configure(id: string, words: readonly string[]): void {
+    const [, type, node = ''] = words;
+    const replaces = optionsOf(words).get('replaces') ?? null;
+    const becomesVoter = words.includes('becomes-voter') || replaces !== null;
+    assert(type === 'add' || type === 'promote' || type === 'remove');
+    const change: ConfigurationChange = type === 'add' ? { type, node, becomesVoter, replaces } : { type, node };
+    const result = this.#node(id).raft.configure(change);
+    if (result.type === 'configured') this.#say(`stands in ${result.index}/${result.term}`);
+    else this.#say(`refused: ${result.code}, leader ${result.leader ?? 'none'}: ${result.message}`);
+  }
+
+  #configuration(id: string): void {
+    const { log, isConfigurationCommitted } = this.#node(id).state;
+    const { configuration, index } = log.configurations.latest;
+    this.#say(`in ${index}: ${textOf(configuration)}${isConfigurationCommitted ? '' : ', not committed'}`);
+  }
+
+  #read(id: string): void {
+    const result = this.#node(id).raft.read();
+    if (result.type === 'asked') this.#say(`read ${result.id} begins`);
+    else this.#say(`refused: ${result.code}`);
   }
 
   #propose(id: string, texts: readonly string[]): void {
@@ -138,12 +219,19 @@ class Scenario {
       const { entries, hardState, reset, answers } = ready.append;
       if (hardState !== null)
         this.#say(`  state term=${hardState.term} vote=${hardState.vote ?? 'none'} commit=${hardState.commit}`);
-      if (reset !== null) this.#say(`  reset to ${reset.index}/${reset.term}`);
+      if (reset !== null) this.#say(`  reset to ${reset.point.index}/${reset.point.term}`);
       if (entries.length > 0) this.#say(`  write ${placesOf(entries)}`);
       for (const message of answers) this.#say(`  then ${describe(message)}`);
       this.#writes.get(id)?.push(ready.append);
     }
     for (const message of ready.messages) this.#say(`  ${describe(message)}`);
+    for (const { id: read, index } of ready.readResults) {
+      this.#say(index === null ? `  read ${read} is refused` : `  read ${read} at ${index}`);
+    }
+    if (ready.hasHealed) {
+      this.#say('  is whole again');
+      node.raft.healed();
+    }
     for (const peer of ready.snapshots) this.#say(`  ${peer} needs a snapshot`);
     if (ready.committed.length > 0) this.#say(`  committed ${placesOf(ready.committed)}`);
     node.apply(ready.committed);
@@ -163,13 +251,19 @@ class Scenario {
     return true;
   }
 
-  #deliver(id: string, from: string | undefined, isDropped: boolean): boolean {
-    const isMeant = (message: Message): boolean => message.to === id && (from === undefined || message.from === from);
-    const meant = this.#messages.filter(isMeant);
-    this.#messages = this.#messages.filter((message) => !isMeant(message));
+  #deliver(id: string, options: ReadonlyMap<string, string>, mode: 'take' | 'drop' | 'keep'): boolean {
+    const [from, type] = [options.get('from'), options.get('type')];
+    let rest = Number(options.get('count') ?? Number.POSITIVE_INFINITY);
+    const meant = this.#messages.filter((message) => {
+      const isMeant =
+        message.to === id && message.from === (from ?? message.from) && message.type === (type ?? message.type);
+      if (isMeant) rest -= 1;
+      return isMeant && rest >= 0;
+    });
+    if (mode !== 'keep') this.#messages = this.#messages.filter((message) => !meant.includes(message));
     for (const message of meant) {
-      this.#say(`${isDropped ? 'dropped' : `${id} gets`} ${describe(message)}`);
-      if (!isDropped) this.#node(id).raft.step(message);
+      this.#say(`${mode === 'drop' ? 'dropped' : `${id} gets`} ${describe(message)}`);
+      if (mode !== 'drop') this.#node(id).raft.step(message);
     }
     return meant.length > 0;
   }
@@ -179,7 +273,7 @@ class Scenario {
       let hasMoved = false;
       for (const id of ids) hasMoved = this.#ready(id) || hasMoved;
       for (const id of ids) while (this.#append(id)) hasMoved = true;
-      for (const id of ids) hasMoved = this.#deliver(id, undefined, false) || hasMoved;
+      for (const id of ids) hasMoved = this.#deliver(id, new Map(), 'take') || hasMoved;
       if (!hasMoved) return;
     }
     assert.fail('never stable');
@@ -190,18 +284,23 @@ class Scenario {
     const index = wanted === undefined ? state.log.applied : Number(wanted);
     const point = state.log.point(index);
     const target = this.#node(to).raft;
-    if (target.beginInstall(point)) target.restored(point);
+    if (target.beginInstall(point)) target.restored(point, state.log.configurations.at(index));
     else target.answerUselessSnapshot();
     raft.snapshotSent(to, index, true);
   }
 
   #status(id: string): void {
-    const { role, term, leader, log, progress, transfer } = this.#node(id).state;
-    this.#say(`${role} term=${term} leader=${leader ?? 'none'} commit=${log.committed} last=${log.lastIndex}`);
+    const { role, term, leader, log, progress, transfer, isWounded } = this.#node(id).state;
+    const wounded = isWounded ? ' wounded' : '';
+    this.#say(
+      `${role} term=${term} leader=${leader ?? 'none'} commit=${log.committed} last=${log.lastIndex}${wounded}`,
+    );
     if (transfer !== null) this.#say(`  hands over to ${transfer.target ?? 'whoever is heard'}`);
     for (const [peer, one] of progress) {
       if (peer === id) continue;
       const notes = [one.isPaused ? 'paused' : '', one.inflights.count > 0 ? `inflight=${one.inflights.count}` : ''];
+      if (one.isWounded) notes.push('wounded');
+      if (one.ticksToLeave !== null) notes.push('leaves');
       this.#say(
         [`  ${peer}: ${one.state} match=${one.match} next=${one.next}`, ...notes]
           .filter((note) => note !== '')
@@ -232,6 +331,7 @@ const LIMITS = [
   ['election-ticks', 'electionTicks'],
   ['inflight', 'inflightMessagesMax'],
   ['append-bytes', 'appendBytesMax'],
+  ['append-entries', 'appendEntriesMax'],
   ['quota', 'uncommittedBytesMax'],
 ] as const satisfies readonly (readonly [string, keyof RaftLimits])[];
 
@@ -240,39 +340,60 @@ function optionsOf(words: readonly string[]): ReadonlyMap<string, string> {
 }
 
 function isEmpty(ready: Ready): boolean {
-  const { messages, append, committed, reads, snapshots } = ready;
-  return append === null && [messages, committed, reads, snapshots].every((list) => list.length === 0);
+  const { messages, append, committed, reads, snapshots, readResults, hasHealed } = ready;
+  const lists = [messages, committed, reads, snapshots, readResults];
+  return append === null && !hasHealed && lists.every((list) => list.length === 0);
 }
 
 function placesOf(entries: readonly LogEntry[]): string {
-  return entries
-    .map(
-      ({ index, term, kind, data }) => `${index}/${term}${kind === 'command' ? ` "${Buffer.from(data)}"` : ` ${kind}`}`,
-    )
-    .join(', ');
+  return entries.map(({ index, term, kind, data }) => `${index}/${term} ${contentOf(kind, data)}`).join(', ');
+}
+
+function contentOf(kind: LogEntry['kind'], data: Uint8Array): string {
+  if (kind === 'command') return `"${Buffer.from(data)}"`;
+  const configuration = kind === 'configuration' ? decodeConfiguration(data) : undefined;
+  return configuration === undefined ? kind : textOf(configuration);
+}
+
+function textOf({ voters, outgoing, learners }: Configuration): string {
+  const parts = [`voters ${voters.join(' ')}`];
+  if (outgoing.length > 0) parts.push(`outgoing ${outgoing.join(' ')}`);
+  for (const { node, becomesVoter, replaces } of learners) {
+    parts.push(`learner ${node}${becomesVoter ? ' to vote' : ''}${replaces === null ? '' : ` instead of ${replaces}`}`);
+  }
+  return voters.length === 0 ? 'nobody' : parts.join('; ');
 }
 
 function describe(message: Message): string {
-  const head = `${message.from}->${message.to} ${message.type} term=${message.term}`;
+  return `${message.from}->${message.to} ${message.type} term=${message.term}${detailsOf(message)}`;
+}
+
+function detailsOf(message: Message): string {
+  const wounded = 'isWounded' in message ? ' wounded' : '';
   switch (message.type) {
     case 'append': {
       const { previous, commit, entries } = message;
       const list = entries.length === 0 ? '' : ` [${placesOf(entries)}]`;
-      return `${head} after=${previous.index}/${previous.term} commit=${commit}${list}`;
+      return ` after=${previous.index}/${previous.term} commit=${commit}${list}`;
     }
     case 'append-answer':
-      if (!message.isRejected) return `${head} index=${message.index}`;
-      return `${head} index=${message.index} rejected hint=${message.hint.index}/${message.hint.term}`;
+      if (!message.isRejected) return ` index=${message.index}${wounded}`;
+      return ` index=${message.index} rejected hint=${message.hint.index}/${message.hint.term}${wounded}`;
     case 'vote-request':
-      return `${head}${kindOf(message)} last=${message.last.index}/${message.last.term}`;
+      return `${kindOf(message)} last=${message.last.index}/${message.last.term}`;
     case 'vote-answer':
-      return `${head}${message.isPreVote ? ' pre' : ''} ${message.isGranted ? 'granted' : 'refused'}`;
+      return `${message.isPreVote ? ' pre' : ''} ${message.isGranted ? 'granted' : 'refused'}`;
     case 'heartbeat':
-      return `${head} commit=${message.commit}`;
+      return ` commit=${message.commit}${message.position > 0 ? ` round=${message.position}` : ''}`;
     case 'heartbeat-answer':
+      return `${message.position > 0 ? ` round=${message.position}` : ''}${wounded}`;
+    case 'read-request':
+      return ` read=${message.id}${wounded}`;
+    case 'read-answer':
+      return ` read=${message.id} at=${message.index}`;
     case 'timeout-now':
     case 'probe':
-      return head;
+      return '';
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeConfiguration, encodeConfiguration } from '../../src/raft/configuration.ts';
-import { decodeHead, decodeNote, encodeHead, encodeNote } from '../../src/raft/log-head.ts';
+import { decodeHead, decodeNote, EMPTY_HEAD, encodeHead, encodeNote } from '../../src/raft/log-head.ts';
 import { BlockEncoder, clusterHash, decodeBlock, encodeBlock } from '../../src/raft/log-record.ts';
 import type { Message } from '../../src/raft/types.ts';
 import {
@@ -21,6 +21,24 @@ const number = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const id = fc.record({ index: number, term: number });
 const chain = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const head = { from: fc.constant('x'), to: fc.constant('y'), term: number };
+
+const position = fc.oneof(fc.constant(0), number);
+const node = fc.string({ minLength: 1, maxLength: 12 });
+const nodes = fc.uniqueArray(node, { maxLength: 7 }).map((names) => names.sort());
+const configuration = fc.record({
+  voters: nodes,
+  outgoing: nodes,
+  learners: fc
+    .uniqueArray(fc.record({ node, becomesVoter: fc.boolean(), replaces: fc.oneof(fc.constant(null), node) }), {
+      maxLength: 7,
+      selector: (learner) => learner.node,
+    })
+    .map((learners) => learners.sort((left, right) => (left.node < right.node ? -1 : 1))),
+});
+
+function maybeWounded<Answer extends object>(answer: Answer): fc.Arbitrary<Answer & { isWounded?: true }> {
+  return fc.constantFrom(answer, { ...answer, isWounded: true as const });
+}
 
 const message: fc.Arbitrary<Message> = fc.oneof(
   fc
@@ -41,13 +59,15 @@ const message: fc.Arbitrary<Message> = fc.oneof(
       entries: entriesOf(terms, index + 1, before),
       commit,
     })),
-  fc.record({
-    type: fc.constant('append-answer' as const),
-    ...head,
-    index: number,
-    isRejected: fc.boolean(),
-    hint: id,
-  }),
+  fc
+    .record({
+      type: fc.constant('append-answer' as const),
+      ...head,
+      index: number,
+      isRejected: fc.boolean(),
+      hint: id,
+    })
+    .chain(maybeWounded),
   fc.record({ type: fc.constant('vote-request' as const), ...head, isPreVote: fc.boolean(), last: id }),
   fc.record({
     type: fc.constant('vote-request' as const),
@@ -57,8 +77,11 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     isTransfer: fc.constant(true as const),
   }),
   fc.record({ type: fc.constant('vote-answer' as const), ...head, isPreVote: fc.boolean(), isGranted: fc.boolean() }),
-  fc.record({ type: fc.constant('heartbeat' as const), ...head, commit: number }),
-  fc.record({ type: fc.constantFrom('heartbeat-answer' as const, 'timeout-now' as const, 'probe' as const), ...head }),
+  fc.record({ type: fc.constant('heartbeat' as const), ...head, commit: number, position }),
+  fc.record({ type: fc.constant('heartbeat-answer' as const), ...head, position }).chain(maybeWounded),
+  fc.record({ type: fc.constant('read-request' as const), ...head, id: number }).chain(maybeWounded),
+  fc.record({ type: fc.constant('read-answer' as const), ...head, id: number, index: number }),
+  fc.record({ type: fc.constantFrom('timeout-now' as const, 'probe' as const), ...head }),
 );
 
 const transfer: fc.Arbitrary<SnapshotChunk | SnapshotAnswer> = fc.oneof(
@@ -69,6 +92,7 @@ const transfer: fc.Arbitrary<SnapshotChunk | SnapshotAnswer> = fc.oneof(
     transfer: number,
     offset: number,
     isLast: fc.boolean(),
+    configuration: fc.oneof(fc.constant(null), fc.record({ configuration, index: number })),
     data: fc.uint8Array({ maxLength: 100 }),
   }),
   fc.record({
@@ -147,10 +171,17 @@ test('a flipped bit never crashes a decoder, and never passes in entries, chunks
       if (part.type === 'snapshot-chunk' && decodedChunk?.type === 'snapshot-chunk')
         isSame(decodedChunk.data, part.data);
       const point = { index: 3, term: 2, chain: 1 };
-      const headBytes = encodeHead(CLUSTER, { term: 5, vote: 'n1', commit: 3, base: point, durable: point });
+      const headBytes = encodeHead(CLUSTER, {
+        ...EMPTY_HEAD,
+        term: 5,
+        vote: 'n1',
+        commit: 3,
+        base: point,
+        durable: point,
+      });
       flip(headBytes, at, bit);
       assert.equal(decodeHead(CLUSTER, headBytes), undefined);
-      const note = encodeNote(point);
+      const note = encodeNote({ point, configuration: EMPTY_HEAD.configuration });
       flip(note, at, bit);
       assert.equal(decodeNote(note), undefined);
     }),

@@ -6,12 +6,16 @@ import { VirtualTurns } from '../../src/actors/virtual-turns.ts';
 import { type Random, seededRandom } from '../../src/base/random.ts';
 import { noMetrics, silentLog } from '../../src/base/telemetry.ts';
 import { VirtualClock, type VirtualClockView } from '../../src/base/virtual-clock.ts';
+import type { BallotFile } from '../../src/raft/ballot.ts';
 import { decodeHead, type LogHead } from '../../src/raft/log-head.ts';
+import { bootstrapLog, openLogStore } from '../../src/raft/log-open.ts';
 import { HEAD_KEY } from '../../src/raft/log-opening.ts';
 import { clusterHash } from '../../src/raft/log-record.ts';
-import { bootstrapLog, hasLog, type LogStore, openLogStore } from '../../src/raft/log-store.ts';
+import type { LogStore } from '../../src/raft/log-store.ts';
+import { jointVoteResult } from '../../src/raft/quorum.ts';
 import { createRaftActor, type RaftActorOptions, type RaftMessage } from '../../src/raft/raft-actor.ts';
 import type {
+  ConfigurationChange,
   Entry,
   RaftAnswer,
   RaftEvent,
@@ -27,6 +31,8 @@ const CHUNK_BYTES = 64;
 
 export interface WorldOptions {
   readonly voters: number;
+  /** Servers with an empty log, which nobody knows yet. Default 0. */
+  readonly joiners?: number;
   readonly seed?: number;
   readonly network?: { readonly loss: number; readonly duplicate: number; readonly delayMsMax: number };
   readonly writeDelayMsMax?: number;
@@ -47,6 +53,8 @@ export class World {
   /** What each index was when somebody first applied it: the one history (I4, I7). */
   readonly history = new Map<number, { readonly term: number; readonly text: string }>();
   readonly leaders = new Map<number, string>();
+  /** Index of the newest configuration that was applied. */
+  configuredAt = 0;
   readonly cut = new Set<string>();
   frames = 0;
   /** A hash of all that was ever sent: equal for equal seeds. */
@@ -55,8 +63,9 @@ export class World {
   constructor(options: WorldOptions) {
     this.options = options;
     this.random = seededRandom(options.seed ?? 1);
-    const names = Array.from({ length: options.voters }, (_, position) => `n${position + 1}`);
-    for (const name of names) this.nodes.push(new Node(this, name, names));
+    const names = Array.from({ length: options.voters + (options.joiners ?? 0) }, (_, position) => `n${position + 1}`);
+    const founders = names.slice(0, options.voters);
+    for (const name of names) this.nodes.push(new Node(this, name, founders.includes(name) ? founders : []));
   }
 
   async start(): Promise<this> {
@@ -142,15 +151,22 @@ export class World {
     }
   }
 
-  /** What was ever applied is durable on a majority, crashed servers included (I5), and the logs match (I3). */
+  /**
+   * What was ever applied is durable on a quorum, crashed servers included (I5): of the newest configuration that was
+   * applied, or of a later one, which may already be in force. And the logs match (I3).
+   */
   checkLogs(): void {
-    const newest = Math.max(0, ...this.history.keys());
+    const newest = this.history.size;
     const term = this.history.get(newest)?.term;
     const stores = this.nodes.flatMap((node) => (node.store === undefined ? [] : [node.store]));
-    const holders = stores.filter(
-      (store) => newest < store.base.index || (newest <= store.lastIndex && store.term(newest) === term),
-    );
-    assert(newest === 0 || holders.length * 2 > this.nodes.length, `entry ${newest} is not durable on a majority`);
+    const isHolder = (name: string): true | undefined => {
+      const store = this.nodes.find((node) => node.name === name)?.store;
+      if (store === undefined) return undefined;
+      return newest < store.base.index || (newest <= store.lastIndex && store.term(newest) === term) || undefined;
+    };
+    const later = stores.flatMap((store) => store.configurations.filter(({ index }) => index >= this.configuredAt));
+    const isHeld = later.some(({ configuration }) => jointVoteResult(configuration, isHolder) === 'won');
+    assert(newest === 0 || isHeld, `entry ${newest} is not durable on a majority`);
     for (const left of stores) {
       for (const right of stores) {
         const index = Math.min(left.lastIndex, right.lastIndex);
@@ -165,6 +181,7 @@ export class World {
     const text = `${entry.kind}:${Buffer.from(entry.data).toString('base64')}`;
     const known = this.history.get(entry.index);
     if (known === undefined) assert(entry.index === this.history.size + 1);
+    if (known === undefined && entry.kind === 'configuration') this.configuredAt = entry.index;
     if (known === undefined) this.history.set(entry.index, { term: entry.term, text });
     else assert.deepEqual({ term: entry.term, text }, known, `index ${entry.index} was applied with two contents`);
   }
@@ -188,6 +205,9 @@ export class Node {
   ref: ActorRef<RaftMessage, RaftAnswer> | undefined;
   store: LogStore | undefined;
   role: Extract<RaftEvent, { type: 'role' }> | undefined;
+  configuration: Extract<RaftEvent, { type: 'configuration' }> | undefined;
+  /** Changes what the log store says of itself, before it is used. */
+  onOpen: (store: LogStore) => void = () => {};
   readonly roles: string[] = [];
   state: State = { meta: { index: 0, term: 0 }, commands: [] };
   durable: State = this.state;
@@ -213,6 +233,18 @@ export class Node {
     });
   }
 
+  /** Replaced a moment later, if the node lives until then. */
+  readonly ballot: BallotFile = {
+    read: () => Promise.resolve(this.#ballotBytes),
+    replace: (content, done) => {
+      this.#clock.after(0, () => {
+        this.#ballotBytes = content;
+        done(null);
+      });
+    },
+  };
+  #ballotBytes: Uint8Array | undefined;
+
   get isUp(): boolean {
     return this.ref !== undefined;
   }
@@ -227,11 +259,17 @@ export class Node {
   async start(): Promise<void> {
     const storage = this.database.open();
     this.#storage = storage;
-    if (!hasLog(storage)) await this.#drive(bootstrapLog(storage, CLUSTER, this.#voters));
+    if (this.#voters.length > 0) await this.#drive(bootstrapLog(storage, this.ballot, CLUSTER, this.#voters));
     this.state = this.durable;
-    const opening = openLogStore({ storage, clusterUuid: CLUSTER, state: this.durable.meta });
+    const opening = openLogStore({
+      journal: storage,
+      ballot: this.ballot,
+      clusterUuid: CLUSTER,
+      state: this.durable.meta,
+    });
     const store = await this.#drive(opening);
     this.store = store;
+    this.onOpen(store);
     assert(store.hardState.term >= this.#maxTerm, 'the durable term went back');
     this.#maxTerm = store.hardState.term;
     this.#spawn(store);
@@ -255,6 +293,23 @@ export class Node {
 
   propose(text: string): { answer?: RaftAnswer } {
     return this.ask({ type: 'propose', data: Buffer.from(text), class: 'client' });
+  }
+
+  configure(change: ConfigurationChange): { answer?: RaftAnswer } {
+    return this.ask({ type: 'configure', change });
+  }
+
+  /** Its index is checked when it comes: not below what anybody had applied when it was asked (I13). */
+  read(): { answer?: RaftAnswer } {
+    const box: { answer?: RaftAnswer } = {};
+    const floor = this.#world.history.size;
+    this.ref?.ask({ type: 'read' }, 60_000, (outcome) => {
+      if (outcome.type !== 'answer') return;
+      box.answer = outcome.answer;
+      const index = outcome.answer.type === 'read' ? outcome.answer.index : floor;
+      assert(index >= floor, `${this.name} may read at ${index}, but ${floor} was applied before`);
+    });
+    return box;
   }
 
   status(): RaftStatus {
@@ -298,7 +353,6 @@ export class Node {
       supervision: { type: 'stop-process' },
       create: createRaftActor({
         nodeId: this.name,
-        voters: this.#voters,
         logStore: store,
         appliedIndex: this.durable.meta.index,
         send: (to, channel, body) => world.transmit(this.name, to, channel, body),
@@ -327,6 +381,7 @@ export class Node {
         assert.deepEqual({ index: event.index, term: event.term }, this.state.meta);
         return;
       case 'configuration':
+        this.configuration = event;
     }
   }
 

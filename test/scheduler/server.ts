@@ -44,7 +44,10 @@ class StubRaft implements Actor<RaftRequest, RaftAnswer> {
     const server = this.#server;
     if (message.type === 'stored') server.storedIndex = message.index;
     if (message.type === 'applied') server.appliedIndexes.push(message.index);
-    if (message.type === 'read') server.readReplies.push(reply);
+    if (message.type === 'read') {
+      if (server.holdsReads) server.readReplies.push(reply);
+      else reply({ type: 'read', index: server.machine.state.meta.appliedIndex });
+    }
     if (message.type !== 'propose') return;
     const command = decodeCommand(message.data);
     server.proposed.push(command);
@@ -77,7 +80,8 @@ export class Server {
   readonly proposedBytes: number[] = [];
   /** What was applied when each was proposed. */
   readonly proposedAt: number[] = [];
-  /** Of read indexes that were asked for: the test answers them. */
+  holdsReads = false;
+  /** Of read indexes that were asked for meanwhile: the test answers them. */
   readonly readReplies: Reply<RaftAnswer>[] = [];
   /** How far each slice of applying came. */
   readonly appliedIndexes: number[] = [];
@@ -174,6 +178,7 @@ export class Server {
       name: 'submission',
       supervision,
       create: createSubmissionActor({
+        raft,
         node: 's1',
         state: machine.state,
         scheduler: this.scheduler,

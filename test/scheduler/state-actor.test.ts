@@ -115,6 +115,7 @@ test('a leader that lost and won leadership while it was behind begins anew', ()
 });
 
 function readLinear(server: Server): StoredAnswer[] {
+  server.holdsReads = true;
   const answers: StoredAnswer[] = [];
   server.state.ask({ type: 'await-stored', isLinearizable: true }, 60_000, (outcome) => {
     if (outcome.type === 'answer') answers.push(outcome.answer);

@@ -321,3 +321,37 @@ function succeeded(execution: string) {
     storedBytes: 0,
   };
 }
+
+test('a refusal from a state that lacks what is committed is doubted: the call is judged anew once that is here', () => {
+  const server = leader();
+  server.holdsReads = true;
+  server.isHolding = true;
+  const put = server.submit(PUT);
+  const answers = server.submit({ type: 'delete-job', name: 'job' });
+
+  // Raft knows of the entry, which the others have acknowledged, and this server has not applied it yet.
+  server.readReplies[0]?.({ type: 'read', index: server.held.at(-1)?.index ?? 0 });
+  server.settle();
+  assert.equal(answers.length, 0);
+  server.release();
+  server.advance(SECOND_MS, ['n1']);
+
+  assert.equal(codeOf(put), 'done');
+  const [answer] = answers;
+  assert.equal(answer?.type === 'done' && answer.result.type, 'job');
+});
+
+test('a refusal is handed out once raft has confirmed the state it came from, and waits while nobody leads', () => {
+  const server = leader();
+  server.holdsReads = true;
+  const answers = server.submit({ type: 'delete-job', name: 'nobody' });
+  server.readReplies[0]?.({ type: 'read-refused', code: 'no-leader', leader: null });
+  server.advance(100);
+  assert.equal(answers.length, 0);
+
+  server.readReplies[1]?.({ type: 'read', index: server.machine.state.meta.appliedIndex });
+  server.settle();
+
+  const [answer] = answers;
+  assert.equal(answer?.type === 'done' && answer.result.type === 'refused' && answer.result.code, 'not-found');
+});

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { openLevelStorage } from '../../src/store/level-storage.ts';
-import { hasCode, put, write } from '../suites/storage.ts';
+import { hasCode, put, write } from '../suites/storage-calls.ts';
 
 const run = promisify(execFile);
 

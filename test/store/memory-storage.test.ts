@@ -7,7 +7,7 @@ import { MemoryDrive } from '../../src/store/memory-disk.ts';
 import { type CrashMode, MemoryDatabase } from '../../src/store/memory-storage.ts';
 import type { Storage } from '../../src/store/storage.ts';
 import { bytes, text } from '../suites/disk.ts';
-import { hasCode, put } from '../suites/storage.ts';
+import { hasCode, put } from '../suites/storage-calls.ts';
 
 function setup({ writeDelayMs = () => 10 }: { writeDelayMs?: () => number } = {}) {
   const clock = new VirtualClock();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { seededRandom } from '../../src/base/random.ts';
 import { openLevelStorage } from '../../src/store/level-storage.ts';
 import { MemoryDatabase } from '../../src/store/memory-storage.ts';
+import { openSystemJournal } from '../../src/store/system-journal.ts';
 import { runningClock } from '../helpers/running-clock.ts';
 import { storageSuite } from '../suites/storage.ts';
 
@@ -24,3 +25,20 @@ storageSuite('memory storage', async () => {
   });
   return { open: async () => database.open(), dispose: async () => {} };
 });
+
+for (const [name, segmentBytes] of [
+  ['journal', 16 * 1024 * 1024],
+  ['journal with tiny segments', 2_000],
+] as const) {
+  storageSuite(
+    name,
+    async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'carillon-journal-'));
+      return {
+        open: () => openSystemJournal(join(directory, 'log'), { segmentBytes }),
+        dispose: () => rm(directory, { recursive: true, force: true }),
+      };
+    },
+    { handles: 'exclusive' },
+  );
+}

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { openSystemDisk } from '../../src/store/system-disk.ts';
 import { bytes, text } from '../suites/disk.ts';
-import { ALL, hasCode, scan } from '../suites/storage.ts';
+import { ALL, hasCode, scan } from '../suites/storage-calls.ts';
 
 async function setup(context: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'carillon-disk-'));

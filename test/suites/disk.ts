@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Disk } from '../../src/store/disk.ts';
-import { ALL, hasCode, put, scan, write } from './storage.ts';
+import { ALL, hasCode, put, scan, write } from './storage-calls.ts';
 
 /** One medium that can be opened again after its disk was closed. */
 export interface DiskSubject {
@@ -66,6 +66,7 @@ export function diskSuite(name: string, create: () => Promise<DiskSubject>): voi
         await assert.rejects(async () => disk.readFile(name), { name: 'AssertionError' });
         await assert.rejects(async () => disk.replaceFile(name, bytes('x')), { name: 'AssertionError' });
         await assert.rejects(async () => disk.openStorage(name), { name: 'AssertionError' });
+        await assert.rejects(async () => disk.openJournal(name), { name: 'AssertionError' });
       }
     });
   });
@@ -122,6 +123,41 @@ export function diskSuite(name: string, create: () => Promise<DiskSubject>): voi
     });
   });
 
+  describe(`${name}: journals`, () => {
+    check('a journal is listed and removed like a storage', async (disk) => {
+      const journal = await disk.openJournal('log');
+      await write(journal, put('a', '1'));
+      assert.deepEqual(await disk.storageNames(), ['log']);
+      await journal.close();
+      await disk.removeStorage('log');
+
+      assert.deepEqual(await disk.storageNames(), []);
+      assert.deepEqual(await scan(await disk.openJournal('log'), ALL), []);
+    });
+
+    check('a journal is open once at a time, and again after it was closed', async (disk) => {
+      const journal = await disk.openJournal('log');
+      await write(journal, put('a', '1'));
+      await assert.rejects(disk.openJournal('log'), hasCode('directory-unusable'));
+      await journal.close();
+      const again = await disk.openJournal('log');
+
+      assert.deepEqual(await scan(again, ALL), ['a=1']);
+      assert.deepEqual(again.damage, []);
+    });
+
+    check('closing the disk closes its journals, and their rows outlive it', async (disk, subject) => {
+      const journal = await disk.openJournal('log');
+      await write(journal, put('a', '1'));
+      await disk.close();
+      assert.throws(() => journal.get('a'), hasCode('stopped'));
+      const again = await subject.open();
+
+      assert.deepEqual(await scan(await again.openJournal('log'), ALL), ['a=1']);
+      await again.close();
+    });
+  });
+
   describe(`${name}: the disk itself`, () => {
     check('it says where it is and how much is free', async (disk) => {
       assert.notEqual(disk.label, '');
@@ -145,6 +181,7 @@ export function diskSuite(name: string, create: () => Promise<DiskSubject>): voi
       await assert.rejects(async () => disk.readFile('file'), hasCode('stopped'));
       await assert.rejects(async () => disk.replaceFile('file', bytes('x')), hasCode('stopped'));
       await assert.rejects(async () => disk.openStorage('state'), hasCode('stopped'));
+      await assert.rejects(async () => disk.openJournal('log'), hasCode('stopped'));
     });
   });
 }

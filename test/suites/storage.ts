@@ -1,25 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { CodedError } from '../../src/base/errors.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import {
-  endOfPrefix,
-  type Row,
-  type ScanRange,
-  type Storage,
-  type StorageSnapshot,
-  type Write,
-} from '../../src/store/storage.ts';
+import { endOfPrefix, type Storage, type Write } from '../../src/store/storage.ts';
 
 /** One database that can be opened several times, and again after it was closed. */
+import { ALL, byKey, hasCode, key, put, scan, scanKeys, scanRows, text, write } from './storage-calls.ts';
+
 export interface StorageSubject {
   open(): Promise<Storage>;
   /** Removes it when the test is over. */
   dispose(): Promise<void>;
 }
 
+export interface StorageSuiteOptions {
+  /** Whether a second open shares the database with the first, or is refused. Default `shared`. */
+  readonly handles?: 'shared' | 'exclusive';
+}
+
 /** What every twin of the storage port must do. */
-export function storageSuite(name: string, create: () => Promise<StorageSubject>): void {
+export function storageSuite(
+  name: string,
+  create: () => Promise<StorageSubject>,
+  { handles = 'shared' }: StorageSuiteOptions = {},
+): void {
   const check = (title: string, body: (storage: Storage, subject: StorageSubject) => Promise<void>): void => {
     test(title, async () => {
       const subject = await create();
@@ -418,6 +421,13 @@ export function storageSuite(name: string, create: () => Promise<StorageSubject>
       await assert.rejects(scan(storage, ALL), hasCode('stopped'));
     });
 
+    if (handles === 'exclusive') {
+      check('a second handle is refused while the first is open', async (_storage, subject) => {
+        await assert.rejects(subject.open(), hasCode('directory-unusable'));
+      });
+      return;
+    }
+
     check('a second handle sees what the first has done, and the other way round', async (storage, subject) => {
       const other = await subject.open();
       await write(storage, put('a', '1'));
@@ -439,47 +449,4 @@ export function storageSuite(name: string, create: () => Promise<StorageSubject>
       assert.deepEqual(await scan(storage, ALL), ['a=1', 'b=2']);
     });
   });
-}
-
-export const ALL: ScanRange = { from: ' ', to: '\x7f', limit: 1_000 };
-
-export function put(name: string, value: string): Write {
-  return { type: 'put', key: name, value: new TextEncoder().encode(value) };
-}
-
-export function write(storage: Storage, ...batch: readonly Write[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    storage.write(batch, (error) => (error === null ? resolve() : reject(error)));
-  });
-}
-
-/** Rows as `key=value`. */
-export async function scan(source: Pick<StorageSnapshot, 'scan'>, range: ScanRange): Promise<string[]> {
-  return (await scanRows(source, range)).map((row) => `${row.key}=${text(row.value)}`);
-}
-
-export function hasCode(code: string): (error: unknown) => boolean {
-  return (error) => error instanceof CodedError && error.code === code;
-}
-
-async function scanKeys(source: Pick<StorageSnapshot, 'scan'>, range: ScanRange): Promise<string[]> {
-  return (await scanRows(source, range)).map((row) => row.key);
-}
-
-function scanRows(source: Pick<StorageSnapshot, 'scan'>, range: ScanRange): Promise<readonly Row[]> {
-  return new Promise((resolve, reject) => {
-    source.scan(range, (error, rows) => (error === null ? resolve(rows) : reject(error)));
-  });
-}
-
-function key(number: number): string {
-  return `key/${String(number).padStart(8, '0')}`;
-}
-
-function text(value: Uint8Array | undefined): string | undefined {
-  return value === undefined ? undefined : new TextDecoder().decode(value);
-}
-
-function byKey(left: readonly [string, string], right: readonly [string, string]): number {
-  return left[0] < right[0] ? -1 : 1;
 }

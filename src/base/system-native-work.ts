@@ -1,0 +1,25 @@
+/**
+ * What native add-ons have under way for this thread. Ending a thread, or the process, while LevelDB writes on one of
+ * libuv's threads tears down what that write uses: the process would end by SIGSEGV instead of with its exit code. So
+ * whoever ends one waits for it first, for a bounded time, since a disk may hang.
+ */
+const underWay = new Set<Promise<unknown>>();
+
+export function trackNativeWork<Result>(work: Promise<Result>): Promise<Result> {
+  underWay.add(work);
+  const forget = (): void => {
+    underWay.delete(work);
+  };
+  work.then(forget, forget);
+  return work;
+}
+
+/** Ends the process with `code`; in a worker thread, that thread. */
+export function endWithCode(code: number): void {
+  const end = (): void => process.exit(code);
+  if (underWay.size === 0) return end();
+  setTimeout(end, NATIVE_WORK_MS);
+  void Promise.allSettled(underWay).then(end);
+}
+
+const NATIVE_WORK_MS = 1_000;
