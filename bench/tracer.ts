@@ -1,28 +1,17 @@
 /** What strace does for the bench: it makes syncs slow, and counts them. */
 import { spawn } from 'node:child_process';
-import { constants } from 'node:fs';
-import { access, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+import { findOnPath } from '../test/helpers/debian-package.ts';
 import { pause } from './harness.ts';
 
-const SYNCS = 'fdatasync,fsync';
+/** LevelDB syncs what it has written; the log writes with O_DSYNC. */
+const SYNCS = 'fdatasync,fsync,pwrite64';
 
 /** On the PATH; undefined where there is none. */
 export async function findStrace(): Promise<string | undefined> {
   return findOnPath('strace');
-}
-
-export async function findOnPath(name: string): Promise<string | undefined> {
-  for (const directory of (process.env['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(directory, name);
-    const isThere = await access(candidate, constants.X_OK).then(
-      () => directory !== '',
-      () => false,
-    );
-    if (isThere) return candidate;
-  }
-  return undefined;
 }
 
 /** Put before a command: each of its syncs takes so much longer, and its pid stays that of the command itself. */

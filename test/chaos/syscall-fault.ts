@@ -20,9 +20,8 @@ export class SyscallFault {
 
   constructor({ strace, pid, injection, directory }: SyscallFaultOptions) {
     this.#file = join(directory, `syscalls-${randomUUID()}.txt`);
-    const calls = 'fsync,fdatasync';
     const words = ['-f', '-qq', '-p', String(pid), '-o', this.#file];
-    words.push('-e', `trace=${calls}`, '-e', `inject=${calls}:${injection}`);
+    words.push('-e', `trace=${SYNCS}`, '-e', `inject=${SYNCS}:${injection}`);
     this.#child = spawn(strace, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#said += text;
@@ -47,3 +46,6 @@ export class SyscallFault {
     return { injected, said };
   }
 }
+
+/** LevelDB and the file system's own; the log of raft writes with O_DSYNC. */
+const SYNCS = 'fsync,fdatasync,pwrite64';

@@ -14,12 +14,15 @@ export async function findOnPath(program: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** A file of the package, which is unpacked once under `node_modules/.cache`. Rejects where it is not to be had. */
-export async function fileOfDebianPackage(name: string, path: string): Promise<string> {
+/**
+ * A file of the package, which is unpacked once under `node_modules/.cache`, into one folder with packages that it needs.
+ * Rejects where it is not to be had.
+ */
+export async function fileOfDebianPackage(name: string, path: string, needed: readonly string[] = []): Promise<string> {
   const cache = join(projectRoot(), 'node_modules', '.cache', name);
   const cached = join(cache, path);
   if (await exists(cached)) return cached;
-  await unpack(name, cache);
+  await unpack([name, ...needed], cache);
   if (await exists(cached)) return cached;
   throw new Error(`Debian's package ${name} has no ${path}`);
 }
@@ -31,15 +34,15 @@ export function isExecutable(path: string): Promise<boolean> {
 const run = promisify(execFile);
 
 /** Into a folder of its own, then renamed: several test files may do this at the same time. */
-async function unpack(name: string, cache: string): Promise<void> {
+async function unpack(names: readonly string[], cache: string): Promise<void> {
   await mkdir(dirname(cache), { recursive: true });
   const draft = await mkdtemp(`${cache}-`);
   try {
-    await download(name, draft);
-    const packageFile = (await readdir(draft)).find((file) => file.endsWith('.deb'));
-    if (packageFile === undefined) throw new Error('apt-get downloaded nothing');
+    await download(names, draft);
+    const packageFiles = (await readdir(draft)).filter((file) => file.endsWith('.deb'));
+    if (packageFiles.length === 0) throw new Error('apt-get downloaded nothing');
     const unpacked = join(draft, 'unpacked');
-    await run('dpkg-deb', ['-x', join(draft, packageFile), unpacked]);
+    for (const file of packageFiles) await run('dpkg-deb', ['-x', join(draft, file), unpacked]);
     await rename(unpacked, cache).catch(async (error: unknown) => {
       if (!(await exists(cache))) throw error;
     });
@@ -49,10 +52,10 @@ async function unpack(name: string, cache: string): Promise<void> {
 }
 
 /** A machine whose package lists are empty gets lists of its own in the draft folder, so that no root is needed. */
-async function download(name: string, draft: string): Promise<void> {
+async function download(names: readonly string[], draft: string): Promise<void> {
   const options = { cwd: draft, timeout: 180_000 };
   try {
-    await run('apt-get', ['download', name], options);
+    await run('apt-get', ['download', ...names], options);
   } catch {
     const lists = join(draft, 'lists');
     const archives = join(draft, 'archives');
@@ -60,7 +63,7 @@ async function download(name: string, draft: string): Promise<void> {
     await mkdir(join(archives, 'partial'), { recursive: true });
     const own = ['-o', `Dir::State::lists=${lists}`, '-o', `Dir::Cache=${archives}`, '-o', 'Debug::NoLocking=1'];
     await run('apt-get', [...own, 'update'], options);
-    await run('apt-get', [...own, 'download', name], options);
+    await run('apt-get', [...own, 'download', ...names], options);
   }
 }
 

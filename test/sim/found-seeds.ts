@@ -39,16 +39,16 @@ export const FOUND_SEEDS: readonly FoundSeed[] = [
   {
     seed: 25,
     what: 'a repeat had a second effect: the first leader of a new cluster had gone by a clock that was days behind',
-    commit: '9a1ee31',
+    commit: 'when the world grew',
   },
   {
     seed: 123,
     what: 'who was to take over asked others in lives that were over, for it had not heard them since they started anew',
-    commit: '1bf4508',
+    commit: 'when the world grew',
   },
   {
     seed: 162,
     what: 'a server whose disk hung was elected by the votes of others, and led a term that its disk had not heard of',
-    commit: '38a95e0',
+    commit: 'when the world grew',
   },
 ];
