@@ -55,6 +55,9 @@ serveThread<ConsensusThreadConfig>({
       await wires?.close();
     };
   },
+  async abandon() {
+    await disk?.close();
+  },
   async stop() {
     // Nothing may write to a storage that is being closed.
     await stopActors();

@@ -76,7 +76,7 @@ export interface Platform {
   readonly checks?: () => HealthView['checks'];
   /** Prometheus text of all threads, for `/metrics`. */
   readonly metricsText?: () => Promise<string>;
-  /** Other servers vote or learn by now, as this server's log says. */
+  /** Other servers vote or learn by now, as this server's log says; committed. */
   readonly onConfiguration?: (message: ConfigurationMessage) => void;
   /** Servers that were heard and belong to no cluster yet. */
   readonly waitingServers?: () => readonly KnownServer[];
@@ -116,7 +116,7 @@ export interface RunningNode {
   /** What clients can ask here; null on an agent. */
   readonly backend: ServerBackend | null;
   readonly progress: () => Progress | null;
-  /** Who votes and who learns, as this server's log says; null before it has said, and on an agent. */
+  /** Who votes and who learns, committed, as this server's log says; null before it has said, and on an agent. */
   readonly configuration: () => ConfigurationMessage | null;
   /** On an agent: these are the servers from now on. */
   setServers(servers: readonly string[]): void;
@@ -161,6 +161,8 @@ export async function startNode(config: NodeConfig, platform: Platform): Promise
             consensus?.follow(heard);
           },
           onConfiguration(heard) {
+            // A server that joins has no entry yet, and what is not committed may be taken back.
+            if (heard.index === 0 || !heard.isCommitted) return;
             servers = serversOf(heard.configuration);
             configuration = heard;
             platform.onConfiguration?.(heard);

@@ -33,6 +33,8 @@ export interface ThreadHandlers<Config> {
   start(config: Config, system: ActorSystem, link: ThreadLink): void | Promise<void>;
   /** Called before the actors are stopped. */
   stop(): void | Promise<void>;
+  /** After a failure that ends the process: lets go of what must not be torn down with the thread. Notes nothing. */
+  abandon?(): Promise<void>;
 }
 
 /** Makes this worker thread one that `WorkerThread` can start, ask and stop. A `.worker.ts` file calls it once. */
@@ -58,7 +60,7 @@ export function serveThread<Config>(handlers: ThreadHandlers<Config>): void {
         message: describeError(error),
       } satisfies StopProcessNotice);
       // In a worker this ends the thread alone; the thread that started it ends the process.
-      endWithCode(1);
+      endWithCode(1, handlers.abandon?.bind(handlers));
     },
   });
   const link = new ThreadLink({ system, peer: data.peer });

@@ -155,10 +155,10 @@ const ROUTES: readonly (readonly [Method, string, OperationName])[] = [
   ['GET', '/v1/busy', 'busy'],
   ['GET', '/v1/members', 'members'],
   ['GET', '/v1/cluster', 'cluster'],
-  ['POST', '/v1/cluster/servers/:job', 'server-add'],
-  ['POST', '/v1/cluster/servers/:job/promote', 'server-promote'],
-  ['POST', '/v1/cluster/servers/:job/replace', 'server-replace'],
-  ['DELETE', '/v1/cluster/servers/:job', 'server-remove'],
+  ['POST', '/v1/cluster/servers/:server', 'server-add'],
+  ['POST', '/v1/cluster/servers/:server/promote', 'server-promote'],
+  ['POST', '/v1/cluster/servers/:server/replace', 'server-replace'],
+  ['DELETE', '/v1/cluster/servers/:server', 'server-remove'],
   ['POST', '/v1/cluster/transfer', 'transfer'],
   ['GET', '/v1/leader', 'leader'],
   ['GET', '/v1/isleader', 'isleader'],
@@ -171,15 +171,15 @@ function addOperations(instance: FastifyInstance, context: ApiContext): void {
       method,
       url,
       handler: async (request, reply) => {
-        const params = request.params as { readonly job?: string; readonly id?: string };
+        const params = request.params as { readonly job?: string; readonly server?: string; readonly id?: string };
         // The router lets an empty name through, which is the list with a superfluous slash.
-        if (params.job === '' || params.id === '') return notFound(request, reply);
+        if (params.job === '' || params.server === '' || params.id === '') return notFound(request, reply);
         const query = queryOf(request);
         const key = request.headers['idempotency-key'];
         const answer = await perform(context, 'http', operation, {
           query,
           body: request.body instanceof Uint8Array ? request.body : NO_BYTES,
-          name: params.job ?? '',
+          name: params.job ?? params.server ?? '',
           id: params.id ?? '',
           requestId: Array.isArray(key) ? key[0] : key,
           caller: '',

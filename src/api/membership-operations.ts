@@ -17,6 +17,8 @@ export async function getCluster(context: ApiContext, _call: Call): Promise<Answ
 export async function addServer(context: ApiContext, call: Call): Promise<Answer> {
   const { name, isLearner } = readServerQuery(call);
   const servers = await context.backend.servers();
+  const namesake = servers.known.find((server) => server.name === name);
+  if (namesake !== undefined) throw takenName(servers, namesake);
   const { node } = pickWaiting(servers, name);
   return change(context, { type: 'add', node, becomesVoter: !isLearner, replaces: null });
 }
@@ -28,9 +30,9 @@ export async function promoteServer(context: ApiContext, call: Call): Promise<An
 }
 
 export async function removeServer(context: ApiContext, call: Call): Promise<Answer> {
-  const { name, isForced } = readServerQuery(call);
+  const { name } = readServerQuery(call);
   const servers = await context.backend.servers();
-  return change(context, { type: 'remove', node: pickKnown(servers, name).node }, isForced);
+  return change(context, { type: 'remove', node: pickKnown(servers, name).node });
 }
 
 /** The lost one leaves in the same step in which the new one begins to vote. */
@@ -49,8 +51,8 @@ export async function transferLeadership(context: ApiContext, call: Call): Promi
   return carryOut(context, { type: 'transfer', to: node });
 }
 
-function change(context: ApiContext, wanted: ConfigurationChange, isForced = false): Promise<Answer> {
-  return carryOut(context, { type: 'configure', change: wanted, isForced });
+function change(context: ApiContext, wanted: ConfigurationChange): Promise<Answer> {
+  return carryOut(context, { type: 'configure', change: wanted });
 }
 
 async function carryOut({ backend }: ApiContext, request: MembershipRequest): Promise<Answer> {
@@ -67,6 +69,18 @@ function pickKnown({ known }: KnownServers, name: string): KnownServer {
 function pickWaiting({ waiting }: KnownServers, name: string): KnownServer {
   const start = `start it first, as any server but with an empty data directory (--node-name ${shown(name)})`;
   return pick(waiting, name, `does not wait for this cluster: ${start}`, 'waiting now');
+}
+
+/** Two servers of a name, one of them lost, are more voters than before and no more that answer. */
+function takenName({ waiting }: KnownServers, { name, node }: KnownServer): CodedError {
+  const isLost = waiting.some((server) => server.name === name);
+  const remedy = isLost
+    ? `the one that waits now takes its place by: carillon cluster replace ${name}`
+    : `see carillon cluster status; a learner votes by: carillon cluster promote ${name}`;
+  return new CodedError(
+    'conflict',
+    `${shown(name)} is a server of this cluster already (${node.slice(0, 8)}): ${remedy}`,
+  );
 }
 
 /** By name or by the first characters of its id, as logs show it. */
@@ -90,12 +104,12 @@ function shown(name: string): string {
 
 type Role = 'voter' | 'joining' | 'leaving' | 'learner';
 
-function writeCluster(status: RaftStatus, leader: string, { known, waiting }: KnownServers): JsonOut {
+function writeCluster(status: RaftStatus, leader: string | null, { known, waiting }: KnownServers): JsonOut {
   const { configuration, isConfigurationCommitted, term, commitIndex, lastIndex, firstIndex } = status;
   const nameOf = (node: string) => [...known, ...waiting].find((server) => server.node === node)?.name ?? '';
   const members = rolesOf(configuration);
   return {
-    leader: nameOf(leader),
+    leader: leader === null ? null : nameOf(leader),
     term,
     commit_index: commitIndex,
     last_index: lastIndex,

@@ -104,7 +104,7 @@ export function isConsistent(query: Query): boolean {
   return read(consistentSchema, query).consistent === 'true';
 }
 
-const serverSchema = z.object({ learner: yesOrNo, force: yesOrNo, with: plain, to: plain });
+const serverSchema = z.object({ learner: yesOrNo, with: plain, to: plain });
 
 /** For requests about one server; its name stands in the address, or beside the other fields. */
 export function readServerQuery(
@@ -119,7 +119,6 @@ export function readServerQuery(
   return {
     name,
     isLearner: fields.learner === 'true',
-    isForced: fields.force === 'true',
     with: fields.with ?? null,
     to: fields.to ?? null,
   };

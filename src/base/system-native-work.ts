@@ -14,12 +14,12 @@ export function trackNativeWork<Result>(work: Promise<Result>): Promise<Result> 
   return work;
 }
 
-/** Ends the process with `code`; in a worker thread, that thread. */
-export function endWithCode(code: number): void {
+/** Ends the process with `code`; in a worker thread, that thread. Before it does, `letGo` closes what is open. */
+export function endWithCode(code: number, letGo: () => Promise<void> = () => Promise.resolve()): void {
   const end = (): void => process.exit(code);
-  if (underWay.size === 0) return end();
   setTimeout(end, NATIVE_WORK_MS);
-  void Promise.allSettled(underWay).then(end);
+  // A failure to close is one more reason to end.
+  void Promise.allSettled(underWay).then(letGo).then(end, end);
 }
 
 const NATIVE_WORK_MS = 1_000;

@@ -10,7 +10,6 @@ type Fields = Readonly<Record<string, unknown>>;
 interface ChangeFlags extends ClientFlags {
   readonly wait: boolean;
   readonly learner?: boolean;
-  readonly force?: boolean;
   readonly with?: string;
 }
 
@@ -74,12 +73,10 @@ export function addServerCommands(cluster: Command): void {
     cluster
       .command('remove')
       .argument('<server>', 'name or id of a server of the cluster')
-      .description('take a server out of the cluster; refused where the others could not decide without it')
-      .option('--force', 'even then'),
-  ).action((name: string, flags: ChangeFlags) =>
+      .description('take a server out of the cluster; refused where the others could not decide without it'),
+  ).action((name: string, flags: ClientFlags) =>
     withSession(flags, async ({ ask, isJson, print }) => {
-      const query: Record<string, string> = flags.force === true ? { force: 'true' } : {};
-      const reply = await ask({ operation: 'server-remove', name, query });
+      const reply = await ask({ operation: 'server-remove', name });
       print(isJson ? `${reply.text}\n` : `${name} is removed\n${describeCluster(parseReply(reply))}`);
       return 0;
     }),
@@ -113,7 +110,9 @@ async function untilRole(
   for (;;) {
     const reply = await ask({ operation: 'cluster' });
     const view = parseReply(reply);
-    const server = serversOf(view).find((other) => other['name'] === name && other['role'] !== 'leaving');
+    // Of a name that two have for a while, the newcomer.
+    const named = serversOf(view).filter((other) => other['name'] === name && other['role'] !== 'leaving');
+    const server = named.find((other) => other['role'] === 'joining') ?? named[0];
     const isThere = server?.['role'] === role && view['settled'] === true;
     if (isThere || !flags.wait) {
       print(isJson ? `${reply.text}\n` : describeCluster(view));
@@ -134,7 +133,7 @@ async function untilRole(
 
 function progressOf(name: string, server: Fields | undefined, view: Fields): string {
   if (server === undefined) return `${name} is being added`;
-  if (server['alive'] !== true) return `${name} has not been heard by the leader yet: is it running?`;
+  if (server['alive'] !== true) return `${name} is being told that it belongs to the cluster`;
   if (server['replication'] === 'snapshot') return `${name} is getting the state`;
   const behind = Number(view['last_index']) - Number(server['match_index']);
   if (behind > 0) return `${name} lacks ${behind} entries of the log`;
@@ -160,6 +159,7 @@ function describeCluster(view: Fields): string {
   );
   const lines = [
     table(['SERVER', 'ROLE', 'STATUS', 'BEHIND', 'NOTE', 'ID'], rows, 'no servers'),
+    view['leader'] === null ? 'no server leads: this is what the server that was asked knows\n' : '',
     `term ${textOf(view['term'])}, committed up to ${textOf(view['commit_index'])}`,
     view['settled'] === true ? '' : ', a change is under way',
     '\n',

@@ -21,6 +21,7 @@ import { joinAsMember, type Member, mint, presenceCheck, waitingServers } from '
 import { type ClusterNode, clusterConfig } from './cluster-node.ts';
 import { describeDifferences } from './dev-differences.ts';
 import { hearStopSignals } from './dev-signals.ts';
+import { NODE_EXIT_CODES } from './node-exit-codes.ts';
 import {
   advertisedAddress,
   apiContext,
@@ -94,12 +95,20 @@ export async function startServerNode(
     },
   );
   running = node;
+  let tellRemoved: () => void = () => {};
+  const removed = new Promise<void>((resolve) => {
+    tellRemoved = resolve;
+  });
   watchRemoval({
     presence: member.presence,
     clock,
     ownIndex: () => node.configuration()?.index ?? 0,
     isNamed: () => isServerOf(node.configuration()?.configuration, node.self.node),
-    onRemoved: (error) => onStopProcess(error, 'membership'),
+    onRemoved: (error) => {
+      log.error(error.message);
+      process.exitCode = NODE_EXIT_CODES[error.code] ?? 1;
+      tellRemoved();
+    },
   });
   const backend = node.backend as ServerBackend;
   const context = apiContext({ node, backend, zones, executors, log, metrics });
@@ -114,7 +123,7 @@ export async function startServerNode(
   service.connected.catch(() => {});
   const endWatching = keepServiceReady(service, backend, clock);
   const parts = { http, service, node, member, endRefreshing, endWatching, drainMs: settings.drainMs, log };
-  return { url, directory, ended: stopAsked.then(() => close(parts)) };
+  return { url, directory, ended: Promise.race([stopAsked, removed]).then(() => close(parts)) };
 }
 
 function warnOfDifferences(settings: Settings, meta: ReturnType<typeof readMeta>, log: Log): void {

@@ -131,12 +131,16 @@ function meetCluster(view: FormationView): Decision | undefined {
 }
 
 /** A promise binds: whoever it was given to may still found that cluster, and counts on this server. */
-function boundElsewhere({ directory, clusterName }: FormationView, cluster: Cluster): Refusal {
+function boundElsewhere({ directory, clusterName, promise }: FormationView, cluster: Cluster): Refusal {
+  const what =
+    promise?.clusterUuid === cluster.clusterUuid
+      ? `${directory} had promised to found it, and was removed before it joined`
+      : `${directory} has promised to found another one`;
   return {
     code: 'foreign-directory',
     message:
-      `cluster ${clusterName} exists (${describeServers(cluster, namesOf(cluster))}), and ${directory} has promised to ` +
-      'found another one: empty the directory, then start again and add this server with `carillon cluster add`',
+      `cluster ${clusterName} exists (${describeServers(cluster, namesOf(cluster))}), and ${what}: empty the directory, ` +
+      'then start again and add this server with `carillon cluster add`',
   };
 }
 

@@ -20,7 +20,7 @@ import {
 } from './formation-rules.ts';
 import { watchVoters } from './formation-voters.ts';
 import type { Hall } from './hall.ts';
-import { type Identity, type IdentityFiles, joinCluster, keepPromise } from './identity.ts';
+import { type Identity, type IdentityFiles, joinCluster, keepPromise, saveIdentity } from './identity.ts';
 import { Presence } from './presence.ts';
 import { judgeStart } from './presence-rules.ts';
 
@@ -80,7 +80,7 @@ export async function formOrJoin(options: FormationOptions): Promise<Formed> {
     ...(onLife && { onLife }),
   });
   try {
-    await listen(options, presence);
+    await listen(options, presence).catch((error: unknown) => giveBootBack(options, presence, error));
     const formation = knownFormation(presence.identity, isServer) ?? (await form(options, presence));
     presence.become({ stage: 'running' });
     if (!isServer) watchVoters({ files, clock, onMustStop, ...(onVoters && { onVoters }) }, presence);
@@ -102,6 +102,16 @@ function knownFormation({ clusterUuid, voters, nodeId }: Identity, isServer: boo
   if (clusterUuid === null) return undefined;
   if (voters !== null) return { clusterUuid, voters };
   return isServer ? { clusterUuid, voters: [nodeId] } : undefined;
+}
+
+/**
+ * A life that was refused before it was anybody gives its boot back: else a directory that was rolled back would be let
+ * in at one of the next starts, once its counter has caught up, and a copy would overtake the directory itself.
+ */
+async function giveBootBack({ files }: FormationOptions, { identity }: Presence, error: unknown): Promise<never> {
+  if (error instanceof CodedError && identity.boot > 1)
+    await saveIdentity(files, { ...identity, boot: identity.boot - 1 });
+  throw error;
 }
 
 /** Until whoever lives could have answered. A hall that closes meanwhile begins it anew. */

@@ -53,11 +53,11 @@ export interface IdentityWanted {
  */
 export async function openIdentity(files: IdentityFiles, wanted: IdentityWanted): Promise<Identity> {
   const content = await files.readFile(FILE_NAME);
-  if (content === undefined) return save(files, await mint(files, wanted));
+  if (content === undefined) return saveIdentity(files, await mint(files, wanted));
   const found = parse(content, files.label);
   refuseForeign(found, wanted, files.label);
   assert(found.boot < BOOT_MAX, 'the boot counter is used up');
-  return save(files, { ...found, boot: found.boot + 1 });
+  return saveIdentity(files, { ...found, boot: found.boot + 1 });
 }
 
 /**
@@ -75,7 +75,7 @@ export function joinCluster(
   assert(sorted === null || areVoters(sorted), `not voters: ${voters}`);
   const { clusterUuid: current } = identity;
   assert(current === null || current === clusterUuid, `node ${identity.nodeId} already belongs to cluster ${current}`);
-  return save(files, { ...identity, clusterUuid, voters: sorted, promise: null });
+  return saveIdentity(files, { ...identity, clusterUuid, voters: sorted, promise: null });
 }
 
 /** Makes a promise durable. It must be said to nobody before. */
@@ -85,7 +85,7 @@ export function keepPromise(files: IdentityFiles, identity: Identity, promise: G
   const { promise: current } = identity;
   // Promises go to lower proposers only: that is what makes an old word as good as a new one (formation-rules.ts).
   assert(current === null || promise.proposer <= current.proposer, `node ${identity.nodeId} promised to a lower one`);
-  return save(files, { ...identity, promise });
+  return saveIdentity(files, { ...identity, promise });
 }
 
 /** Whether a value from a file or a wire is a list of voters: some nodeIds, ascending. */
@@ -117,7 +117,8 @@ async function mint(files: IdentityFiles, { clusterName, nodeName, mint }: Ident
   return { nodeId, clusterUuid: null, voters: null, promise: null, clusterName, nodeName, boot: 1 };
 }
 
-async function save(files: IdentityFiles, identity: Identity): Promise<Identity> {
+/** As it is, durably. */
+export async function saveIdentity(files: IdentityFiles, identity: Identity): Promise<Identity> {
   const { nodeId, clusterUuid, voters, promise, clusterName, nodeName, boot } = identity;
   const fields = { format: FORMAT, nodeId, clusterUuid, voters, promise, clusterName, nodeName, boot };
   const text = JSON.stringify(fields, null, 2);

@@ -6,8 +6,9 @@ import { type NatsConnection as Client, connect, type Msg, PermissionViolationEr
 import { rateLimited } from '../base/rate-limited.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import type { Clock, Timer } from '../base/time.ts';
-import { clientOptions, type NatsDoor, RETRY_MS } from './nats-door.ts';
+import { clientOptions, type NatsDoor } from './nats-door.ts';
 import { Interest } from './nats-interest.ts';
+import { REDIAL_MS } from './redial-delay.ts';
 import { SendWindow } from './send-window.ts';
 
 export type NatsStatus = 'connected' | 'away';
@@ -140,7 +141,7 @@ class Connection implements NatsConnection {
     if (this.#isClosed) return;
     const { clock, door } = this.#options;
     this.#log.warn('NATS cannot be reached', { servers: door.servers.join(','), error: messageOf(error) });
-    this.#retry = clock.after(RETRY_MS, () => this.#dial());
+    this.#retry = clock.after(REDIAL_MS, () => this.#dial());
   }
 
   async #watch(client: Client): Promise<void> {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { type ConnectionOptions, credsAuthenticator } from 'nats';
+import { RedialDelay } from './redial-delay.ts';
 
 /** Where NATS is and how to get in: plain data, so that it can be handed to another thread. */
 export interface NatsDoor {
@@ -23,6 +24,7 @@ export interface NatsDoor {
 /** Options of the client that keep one connection up for ever. `name` is what NATS shows for it. */
 export function clientOptions(door: NatsDoor, name: string): ConnectionOptions {
   const { servers, user, password, token, creds, tls } = door;
+  const redial = new RedialDelay();
   return {
     servers: [...servers],
     name,
@@ -32,9 +34,7 @@ export function clientOptions(door: NatsDoor, name: string): ConnectionOptions {
     // Wrong credentials may become right: an operator mends them while the node waits.
     ignoreAuthErrorAbort: true,
     maxReconnectAttempts: -1,
-    reconnectTimeWait: RETRY_MS,
-    reconnectJitter: RETRY_JITTER_MS,
-    reconnectJitterTLS: RETRY_JITTER_MS,
+    reconnectDelayHandler: () => redial.next(Date.now(), performance.now()),
     ...(user === undefined ? {} : { user, pass: password ?? '' }),
     ...(token === undefined ? {} : { token }),
     ...(creds === undefined ? {} : { authenticator: credsAuthenticator(creds) }),
@@ -61,9 +61,6 @@ function tlsOptions(
   return { ...tls, ...{ checkServerIdentity: check } };
 }
 
-/** Between two dials of one server. */
-export const RETRY_MS = 200;
-const RETRY_JITTER_MS = 100;
 const DIAL_MS = 3_000;
 /** A server that stands still is given up at the third ping that finds two unanswered: after 3 s. */
 const PING_MS = 1_000;

@@ -36,8 +36,8 @@ export function watchRemoval({ presence, clock, ownIndex, isNamed, onRemoved }: 
     onRemoved(
       new CodedError(
         'foreign-directory',
-        `server ${nodeName} was removed from cluster ${clusterName}, so it stops. To bring it back start it with an ` +
-          `empty data directory, and run: carillon cluster add ${nodeName}`,
+        `server ${nodeName} was removed from cluster ${clusterName}, so it drains and stops. To bring it back start it ` +
+          `with an empty data directory, and run: carillon cluster add ${nodeName}`,
       ),
     );
   });
@@ -47,12 +47,16 @@ export function watchRemoval({ presence, clock, ownIndex, isNamed, onRemoved }: 
     const { nodeId, clusterUuid } = presence.identity;
     let newestIndex = ownIndex();
     let isMember = newestIndex === 0 || isNamed();
+    let isAnybodyHeard = false;
     for (const { here } of presence.peers.heardWithin(HEARD_MS, nowMs)) {
       const isOfUs = here.isServer && here.stage === 'running' && here.clusterUuid === clusterUuid;
-      if (!isOfUs || here.membershipIndex <= newestIndex) continue;
+      if (!isOfUs) continue;
+      isAnybodyHeard = true;
+      if (here.membershipIndex <= newestIndex) continue;
       newestIndex = here.membershipIndex;
       isMember = here.voters?.includes(nodeId) === true || here.learners.includes(nodeId);
     }
-    return isMember;
+    // In silence an old log says nothing.
+    return isMember || !isAnybodyHeard;
   }
 }

@@ -8,20 +8,20 @@
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { rateLimited } from '../base/rate-limited.ts';
 import type { Log } from '../base/telemetry.ts';
+import { changeMembership } from '../raft/membership.ts';
 import type { ConfigurationChange, RaftAnswer, RaftRequest, RaftStatus } from '../raft/raft-protocol.ts';
 import type { Progress } from '../scheduler/state-actor.ts';
-import { chooseGone, judgeChange, SilentServers } from './membership-rules.ts';
+import { chooseGone, judgeChange, judgeTransfer, SAFE, SilentServers } from './membership-rules.ts';
 
 export type MembershipRequest =
   | { readonly type: 'status' }
-  /** `isForced`: also where the cluster could not decide without the server. */
-  | { readonly type: 'configure'; readonly change: ConfigurationChange; readonly isForced: boolean }
+  | { readonly type: 'configure'; readonly change: ConfigurationChange }
   /** Null: to the follower that is furthest. */
   | { readonly type: 'transfer'; readonly to: string | null };
 
 export type MembershipAnswer =
-  /** What the leader knew when the request was done. */
-  | { readonly type: 'done'; readonly status: RaftStatus; readonly leader: string }
+  /** What the leader knows now that the request is done. Of a question without a leader: what this server knows. */
+  | { readonly type: 'done'; readonly status: RaftStatus; readonly leader: string | null }
   | {
       readonly type: 'failed';
       readonly code: 'no-leader' | 'conflict' | 'invalid' | 'overloaded' | 'outcome-unknown';
@@ -127,10 +127,12 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
     }
   }
 
-  #take(request: MembershipRequest, reply: Reply<MembershipAnswer>): void {
+  #take(request: MembershipRequest, reply: Reply<MembershipAnswer>, waitsForLeader = request.type !== 'status'): void {
     if (this.#calls.size >= CALLS_MAX) {
       return reply({ type: 'failed', code: 'overloaded', message: `${CALLS_MAX} requests wait: try again later` });
     }
+    // Who looks at a cluster without a leader wants to see what there is.
+    if (this.#leader === null && !waitsForLeader) return this.#begin(request, reply);
     const id = this.#newId();
     const call = { request, reply, wasSent: false, dueMs: 0 };
     this.#calls.set(id, call);
@@ -161,8 +163,11 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
   #overdue(id: number): void {
     const call = this.#calls.get(id);
     if (call === undefined || this.#context.clock.monotonic() < call.dueMs) return;
-    if (!call.wasSent || call.request.type === 'status') return this.#finish(id, NO_LEADER);
-    this.#finish(id, UNKNOWN);
+    if (call.request.type === 'status') {
+      this.#calls.delete(id);
+      return this.#begin(call.request, call.reply);
+    }
+    this.#finish(id, call.wasSent ? UNKNOWN : NO_LEADER);
   }
 
   #forwarded(from: string, message: MembershipForward): void {
@@ -193,11 +198,7 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
     const id = this.#newId();
     const untilMs = this.#context.clock.monotonic() + COMMIT_MS;
     this.#tasks.set(id, { request, answer, untilMs, isAccepted: false });
-    if (request.type === 'transfer') {
-      this.#askRaft(id, { type: 'transfer', ...(request.to === null ? {} : { to: request.to }) });
-    } else {
-      this.#askRaft(id, { type: 'status' });
-    }
+    this.#askRaft(id, { type: 'status' });
   }
 
   #askRaft(task: number, request: RaftRequest): void {
@@ -207,13 +208,10 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
   #raftAnswered(id: number, outcome: AskOutcome<RaftAnswer>): void {
     const task = this.#tasks.get(id);
     if (task === undefined) return;
-    if (outcome.type === 'failed') return this.#end(id, task, UNKNOWN);
+    if (outcome.type === 'failed') return this.#end(id, task, task.isAccepted ? UNKNOWN : NO_LEADER);
     const { answer } = outcome;
     if (answer.type === 'status') return this.#heardStatus(id, task, answer);
-    if (answer.type === 'configured') {
-      task.isAccepted = true;
-      return this.#askRaft(id, { type: 'status' });
-    }
+    if (answer.type === 'configured') return this.#askRaft(id, { type: 'status' });
     if (answer.type === 'configure-refused') {
       const { code, message } = answer;
       if (code === 'conflict' || code === 'invalid') return this.#end(id, task, { type: 'failed', code, message });
@@ -227,23 +225,38 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
     const { node, nameOf } = this.#options;
     if (request.type === 'configure' && !task.isAccepted) {
       const verdict = judgeChange(status, node, request.change, nameOf);
-      if (verdict.isSafe || request.isForced) {
-        return this.#askRaft(id, { type: 'configure', change: request.change });
-      }
-      return this.#end(id, task, { type: 'failed', code: 'conflict', message: verdict.message });
+      if (!verdict.isSafe) return this.#end(id, task, { type: 'failed', code: 'conflict', message: verdict.message });
+      // From here on it may be in the log, whatever raft answers.
+      task.isAccepted = true;
+      return this.#askRaft(id, { type: 'configure', change: request.change });
     }
-    if (request.type === 'configure' && !isSettled(status)) {
+    if (request.type === 'transfer' && !task.isAccepted) return this.#beginTransfer(id, task, request.to, status);
+    if (request.type === 'configure' && !isDone(status, request.change)) {
       if (this.#context.clock.monotonic() >= task.untilMs) return this.#end(id, task, UNKNOWN);
       this.#context.after(LOOK_MS, { type: 'look', task: id });
       return;
     }
-    this.#end(id, task, { type: 'done', status, leader: status.leader ?? node });
+    if (request.type === 'status' || status.role === 'leader') {
+      return this.#end(id, task, { type: 'done', status, leader: status.leader });
+    }
+    // This server leads no longer, and only a leader knows how far the others are.
+    this.#tasks.delete(id);
+    this.#leader = status.leader;
+    this.#take({ type: 'status' }, task.answer, true);
+  }
+
+  #beginTransfer(id: number, task: Task, to: string | null, status: RaftStatus): void {
+    const { node, nameOf } = this.#options;
+    if (to === node && status.role === 'leader') return this.#end(id, task, { type: 'done', status, leader: node });
+    const verdict = to === null ? SAFE : judgeTransfer(status, to, nameOf);
+    if (!verdict.isSafe) return this.#end(id, task, { type: 'failed', code: 'conflict', message: verdict.message });
+    task.isAccepted = true;
+    this.#askRaft(id, { type: 'transfer', ...(to === null ? {} : { to }) });
   }
 
   #transferred(id: number, task: Task, leader: string | null): void {
     const wanted = task.request.type === 'transfer' ? task.request.to : null;
     if (leader !== null && leader !== this.#options.node && (wanted === null || wanted === leader)) {
-      task.isAccepted = true;
       return this.#askRaft(id, { type: 'status' });
     }
     const message =
@@ -286,11 +299,12 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
     if (sweep.type === 'keep') {
       return this.#log.warn(`server ${server} is gone and is not removed: ${sweep.why}`, { seconds });
     }
-    this.#context.log.warn('a server that is gone is removed from the cluster', { server, seconds });
-    this.#context.metrics.count('carillon_servers_removed_total', {});
-    const request = { type: 'configure', change: { type: 'remove', node: sweep.node }, isForced: false } as const;
-    this.#begin(request, (answer) => {
-      if (answer.type === 'failed') this.#log.warn(`server ${server} could not be removed: ${answer.message}`, {});
+    this.#begin({ type: 'configure', change: { type: 'remove', node: sweep.node } }, (answer) => {
+      if (answer.type === 'failed') {
+        return this.#log.warn(`server ${server} is gone and could not be removed: ${answer.message}`, { seconds });
+      }
+      this.#context.log.warn('a server that was gone is removed from the cluster', { server, seconds });
+      this.#context.metrics.count('carillon_servers_removed_total', {});
     });
   }
 
@@ -301,9 +315,10 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
   }
 }
 
-/** No change is under way any more. */
-function isSettled({ configuration, isConfigurationCommitted }: RaftStatus): boolean {
-  return isConfigurationCommitted && configuration.outgoing.length === 0;
+/** No change is under way any more, and there is nothing left to do. One that was rolled back leaves no trace. */
+function isDone({ configuration, isConfigurationCommitted }: RaftStatus, change: ConfigurationChange): boolean {
+  const isSettled = isConfigurationCommitted && configuration.outgoing.length === 0;
+  return isSettled && changeMembership(configuration, change).type === 'unchanged';
 }
 
 const NO_LEADER: MembershipAnswer = {

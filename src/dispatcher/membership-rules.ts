@@ -2,11 +2,12 @@
  * Which changes of the servers are safe, as rules over what the leader's raft knows. Raft itself takes any change that
  * agrees with its algorithm; these refuse what would leave a cluster that cannot decide, or would soon not be able to.
  */
+import { majority } from '../raft/quorum.ts';
 import type { ConfigurationChange, RaftStatus } from '../raft/raft-protocol.ts';
 
 export type Verdict = { readonly isSafe: true } | { readonly isSafe: false; readonly message: string };
 
-const SAFE: Verdict = { isSafe: true };
+export const SAFE: Verdict = { isSafe: true };
 
 /** `status` is that of the leader. `nameOf` is for the message. */
 export function judgeChange(
@@ -26,6 +27,15 @@ export function judgeChange(
     `without ${nameOf(change.node)} the cluster could not decide: ${rest.length} would vote, ${needed} are needed, and ` +
       `${missing.join(', ')} cannot be reached. Start ${missing.length === 1 ? 'that one' : 'those'} first`,
   );
+}
+
+/** A transfer to a server that cannot take over costs the cluster its leader for nothing. */
+export function judgeTransfer(status: RaftStatus, to: string, nameOf: (node: string) => string): Verdict {
+  const { configuration, peers } = status;
+  if (!configuration.voters.includes(to)) return unsafe(`${nameOf(to)} does not vote, so it cannot lead`);
+  const peer = peers.find(({ node }) => node === to);
+  if (peer?.isActive !== true) return unsafe(`${nameOf(to)} is not heard by the leader: start it first`);
+  return peer.isWounded ? unsafe(`${nameOf(to)} has to heal first: its log had lost entries`) : SAFE;
 }
 
 /** For how long each server has been silent, as one leader has seen it. */
@@ -92,10 +102,6 @@ function isWell({ peers, isWounded }: RaftStatus, own: string, node: string): bo
   if (node === own) return !isWounded;
   const peer = peers.find((other) => other.node === node);
   return peer?.isActive === true && !peer.isWounded;
-}
-
-function majority(count: number): number {
-  return Math.floor(count / 2) + 1;
 }
 
 function unsafe(message: string): Verdict {

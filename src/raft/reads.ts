@@ -4,7 +4,7 @@ import type { ReadAsk, ReadRound } from './read-queue.ts';
 import { sendHeartbeat } from './replication.ts';
 import type { RaftState } from './state.ts';
 import type { ReadRequest } from './types.ts';
-import { noteWound } from './wounds.ts';
+import { noteWoundedLife } from './wounds.ts';
 
 /** `isForwarded`: the question or its answer may get lost, so it is to be repeated. */
 export type AskReadResult =
@@ -26,7 +26,7 @@ export function askRead(state: RaftState, id: number = state.nextReadId): AskRea
 export function handleReadRequest(state: RaftState, message: ReadRequest): void {
   const progress = state.progress.get(message.from);
   // Before the index of its read is chosen, so that nothing is committed above it by what was lost (decision 0016).
-  if (progress !== undefined) noteWound(progress, message);
+  if (progress !== undefined && message.isWounded === true) noteWoundedLife(progress);
   state.readQueue.add({ node: message.from, id: message.id });
 }
 

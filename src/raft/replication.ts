@@ -66,8 +66,7 @@ export function handleHeartbeatAnswer(state: RaftState, message: HeartbeatAnswer
   const progress = state.progressOf(peer);
   progress.isRecentlyActive = true;
   progress.readPosition = Math.max(progress.readPosition, message.position);
-  // Whole again: what it has counts from now on.
-  if (noteWound(progress, message) === 'healed' && advanceCommit(state)) broadcastAppend(state);
+  noteWound(progress, message);
   if (!progress.isHeartbeatDue) return;
   progress.isHeartbeatDue = false;
   // It listens, so what blocks a probe may have been lost; a full window gets an empty append that will be rejected.

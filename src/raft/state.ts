@@ -262,6 +262,8 @@ export class RaftState {
 export interface Transfer {
   /** Null: the first follower that is heard. */
   readonly target: string | null;
+  /** Somebody wants this one: no other will do. */
+  readonly isNamed: boolean;
   readonly elapsed: number;
 }
 

@@ -14,7 +14,7 @@ export function beginTransfer(state: RaftState, target: string | null): boolean 
   // A second request neither prolongs the first, nor moves it unless it names somebody else.
   if (state.transfer !== null && (target === null || target === state.transfer.target)) return true;
   const chosen = target ?? furthestFollower(state);
-  state.transfer = { target: chosen, elapsed: 0 };
+  state.transfer = { target: chosen, isNamed: target !== null, elapsed: 0 };
   if (chosen !== null && !tellIfLevel(state, chosen)) sendAppend(state, chosen, true);
   return true;
 }
@@ -27,9 +27,10 @@ export function continueTransfer(state: RaftState, peer: string): void {
   if (state.transfer?.target === peer) tellIfLevel(state, peer);
 }
 
-/** A target that is gone makes room for the next follower that is heard. */
+/** A target that is gone makes room for the next follower that is heard; one that was asked for ends the transfer. */
 export function leaveTarget(state: RaftState, peer: string): void {
-  if (state.transfer?.target === peer) state.transfer = { ...state.transfer, target: null };
+  if (state.transfer?.target !== peer) return;
+  state.transfer = state.transfer.isNamed ? null : { ...state.transfer, target: null };
 }
 
 /** The configuration has changed: who does not vote any more cannot take over, and is waited for no longer. */

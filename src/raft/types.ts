@@ -110,7 +110,10 @@ export interface TimeoutNow extends Addressed {
   readonly type: 'timeout-now';
 }
 
-/** To a leader that has fallen silent, so that the transport learns whether anybody listens there. Changes nothing. */
+/**
+ * Changes nothing. To a leader that has fallen silent, so that the transport learns whether anybody listens there; and to
+ * everybody once a second, so that each life is known before it asks for a vote.
+ */
 export interface Probe extends Addressed {
   readonly type: 'probe';
 }
@@ -134,12 +137,6 @@ export interface Receipt {
   readonly last: EntryId | null;
   /** Index of the snapshot that the log was reset to by this write, or 0. */
   readonly resetIndex: number;
-}
-
-/** The log starts anew where a snapshot stands, with the configuration that was in force there. */
-export interface LogReset {
-  readonly point: LogPoint;
-  readonly configuration: PlacedConfiguration;
 }
 
 /**

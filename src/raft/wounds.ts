@@ -10,15 +10,21 @@
  */
 import type { Progress } from './progress.ts';
 import type { RaftState } from './state.ts';
+import { UNKNOWN_CHAIN } from './types.ts';
 
 /** Leader: takes notice of what an answer says about the log it comes from. */
-export function noteWound(progress: Progress, answer: { readonly isWounded?: true }): 'healed' | 'wounded' | null {
+export function noteWound(progress: Progress, answer: { readonly isWounded?: true }): void {
   const isWounded = answer.isWounded === true;
-  if (isWounded === progress.isWounded) return null;
+  if (isWounded === progress.isWounded) return;
   progress.isWounded = isWounded;
-  if (!isWounded) return 'healed';
+  // Either way what was known of its log is of another time: what it has is learnt, and then counted, anew.
   progress.restart();
-  return 'wounded';
+}
+
+/** Leader: the first word of each wounded life, before it can heal. It may have lost more than the life before it had. */
+export function noteWoundedLife(progress: Progress): void {
+  progress.isWounded = true;
+  progress.restart();
 }
 
 /** Wounded: asks its leader how far the log must reach, again and again until it knows. */
@@ -44,6 +50,8 @@ export function learnHowFar(state: RaftState, id: number, index: number): boolea
 export function checkHealed(state: RaftState): void {
   const { wound } = state;
   if (wound === null || wound.index === null || wound.isHealed || state.log.handOnEnd <= wound.index) return;
+  // Its own base is known by the state alone until a leader has told what lies there.
+  if (state.log.base.chain === UNKNOWN_CHAIN) return;
   state.wound = { ...wound, isHealed: true };
   state.hasHealed = true;
 }

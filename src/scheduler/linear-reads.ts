@@ -7,8 +7,9 @@ export class LinearReads<Reader> {
   #asking: Reader[] = [];
   #next: Reader[] = [];
 
-  /** Whether raft is to be asked now. */
-  add(reader: Reader): boolean {
+  /** Whether raft is to be asked now; null: too many wait already. */
+  add(reader: Reader): boolean | null {
+    if (this.#next.length >= READERS_MAX) return null;
     this.#next.push(reader);
     return this.#begin();
   }
@@ -27,3 +28,5 @@ export class LinearReads<Reader> {
     return true;
   }
 }
+
+const READERS_MAX = 10_000;

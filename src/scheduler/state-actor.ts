@@ -86,6 +86,8 @@ const FLUSH_EVERY_MS = 25;
 const UNFLUSHED_ROWS_MAX = 20_000;
 /** Raft answers sooner, by its own election timeout; this is for one that does not. */
 const READ_INDEX_MS = 4_000;
+/** Reads that wait for the disk; where it hangs, those whose askers have given up stay until it answers. */
+const WAITING_MAX = 20_000;
 /** No slice of applying holds up its thread for longer. */
 const SLICE_MS = 5;
 
@@ -241,7 +243,9 @@ class StateActor implements Actor<StateMessage, StoredAnswer> {
   }
 
   #readLinear(reply: Reply<StoredAnswer>): void {
-    if (this.#linearReads.add(reply)) this.#askReadIndex();
+    const mustAsk = this.#waiting.length < WAITING_MAX ? this.#linearReads.add(reply) : null;
+    if (mustAsk === null) reply({ type: 'unreadable', code: 'overloaded' });
+    else if (mustAsk) this.#askReadIndex();
   }
 
   #askReadIndex(): void {

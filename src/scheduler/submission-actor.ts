@@ -7,7 +7,9 @@
  *
  * What the leader refuses is not written into the log: that there is no such job, say. Its state may lack what the others
  * have acknowledged, where its disk is slow or another one leads by now. So a refusal counts only if it was read from a
- * state that has all that was committed when the call was judged first (ReadIndex).
+ * state that has all that was committed when the call was judged first (ReadIndex). And since calls are handed on again
+ * when an answer is late, it is remembered for as long as one of them may be under way: what a client was told is not
+ * there must not be deleted by the same call a second later.
  */
 import type { Actor, ActorContext, ActorRef, AskOutcome, Reply } from '../actors/actor.ts';
 import { parseRunId } from '../jobs/ids.ts';
@@ -16,6 +18,7 @@ import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import type { StateEvent } from './event.ts';
 import type { FinishedRun, Result, Submission } from './intent.ts';
 import { finishedRun } from './reader.ts';
+import { Refusals } from './refusals.ts';
 import { requestKey } from './requests.ts';
 import { keys, type RunRow } from './rows.ts';
 import type { CompleteAnswer, SchedulerMessage } from './scheduler-actor.ts';
@@ -88,6 +91,8 @@ interface Pending {
   readonly sinceMs: number;
   /** When to hand it on again, monotonic. */
   sendAtMs: number;
+  /** Answers of others, to whom it was handed before, count no more. */
+  sentTo: string | null;
   /** Whether a leader may have proposed it: from then on its fate is unknown until it is answered. */
   wasTaken: boolean;
   /** The scheduler here has the question and has not said yet whether it proposes. */
@@ -119,6 +124,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   readonly #early = new Map<string, { readonly result: Result; readonly index: number }>();
   /** Refused from a state that lacks what is committed; as many as are pending on any server. */
   readonly #doubted = new Map<string, JudgedCall>();
+  readonly #refusals = new Refusals();
   readonly #watchers: Watchers;
   #leader: string | null = null;
   /** Changes when a snapshot is installed. */
@@ -176,6 +182,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
       callers: [caller],
       sinceMs: nowMs,
       sendAtMs: nowMs,
+      sentTo: null,
       wasTaken: false,
       isAsked: false,
     };
@@ -188,6 +195,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
     const { node, toServer } = this.#options;
     pending.sendAtMs = this.#context.clock.monotonic() + RESEND_MS;
     if (this.#leader === null) return;
+    pending.sentTo = this.#leader;
     if (this.#leader !== node) {
       // It may be proposed there without our hearing of it.
       pending.wasTaken = true;
@@ -198,13 +206,15 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   }
 
   #judge(call: JudgedCall): void {
+    const refusal = this.#refusals.find(keyOf(call), this.#context.clock.monotonic());
+    if (refusal !== undefined) return this.#hand(call, refusal);
     const request: SchedulerMessage = { type: 'complete', submission: call.submission };
     this.#context.ask(this.#options.scheduler, request, UNKNOWN_MS, (outcome) => ({ type: 'judged', call, outcome }));
   }
 
   #judged(call: JudgedCall, answer: CompleteAnswer): void {
     if (answer.type !== 'result' || answer.result.type !== 'refused') return this.#hand(call, answer);
-    if (call.readIndex !== null && call.readIndex <= answer.index) return this.#hand(call, answer);
+    if (call.readIndex !== null && call.readIndex <= answer.index) return this.#refuse(call, answer);
     const toMessage = (outcome: AskOutcome<RaftAnswer>) =>
       ({ type: 'confirmed', call, refusal: answer, outcome }) as const;
     this.#context.ask(this.#options.raft, { type: 'read' }, READ_INDEX_MS, toMessage);
@@ -213,7 +223,7 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   #confirmed({ call, refusal, outcome }: Extract<SubmissionMessage, { readonly type: 'confirmed' }>): void {
     const answer = outcome.type === 'answer' ? outcome.answer : null;
     if (answer?.type !== 'read') return this.#hand(call, { type: 'later' });
-    if (answer.index <= refusal.index) return this.#hand(call, refusal);
+    if (answer.index <= refusal.index) return this.#refuse(call, refusal);
     if (this.#doubted.size >= PENDING_MAX) return this.#hand(call, { type: 'later' });
     this.#doubted.set(`${call.server} ${call.scope}`, { ...call, readIndex: answer.index });
     this.#judgeDoubted();
@@ -227,6 +237,11 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
       this.#doubted.delete(key);
       this.#judge(call);
     }
+  }
+
+  #refuse(call: JudgedCall, refusal: CompleteAnswer): void {
+    this.#refusals.keep(keyOf(call), refusal, this.#context.clock.monotonic());
+    this.#hand(call, refusal);
   }
 
   #hand({ scope, server }: JudgedCall, answer: CompleteAnswer): void {
@@ -259,7 +274,10 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
   }
 
   #forwarded(from: string, message: ForwardMessage): void {
-    if (message.type === 'forward-answer') return this.#completed(message.scope, message.answer);
+    if (message.type === 'forward-answer') {
+      if (this.#pending.get(message.scope)?.sentTo === from) this.#completed(message.scope, message.answer);
+      return;
+    }
     const { submission } = message;
     this.#judge({ submission, scope: requestKey(submission).scope, server: from, readIndex: null });
   }
@@ -361,6 +379,10 @@ class SubmissionActor implements Actor<SubmissionMessage, SubmitAnswer> {
     this.#isBeating = true;
     this.#context.after(BEAT_MS, { type: 'beat' });
   }
+}
+
+function keyOf({ submission, scope }: JudgedCall): string {
+  return `${scope} ${submission.bodyHash}`;
 }
 
 const REUSED: Result = {

@@ -58,22 +58,22 @@ test('the status shows each server with its role and how far it is, and who wait
 });
 
 const REQUESTS = [
-  ['POST', '/v1/cluster/servers/s4', { type: 'add', node: D, becomesVoter: true, replaces: null }, false],
-  ['POST', '/v1/cluster/servers/s4?learner=true', { type: 'add', node: D, becomesVoter: false, replaces: null }, false],
-  ['POST', '/v1/cluster/servers/s3/replace?with=s4', { type: 'add', node: D, becomesVoter: true, replaces: C }, false],
-  ['POST', '/v1/cluster/servers/s2/promote', { type: 'promote', node: B }, false],
-  ['DELETE', '/v1/cluster/servers/s2', { type: 'remove', node: B }, false],
-  [`DELETE`, `/v1/cluster/servers/${C.slice(0, 8)}?force=true`, { type: 'remove', node: C }, true],
+  ['POST', '/v1/cluster/servers/s4', { type: 'add', node: D, becomesVoter: true, replaces: null }],
+  ['POST', '/v1/cluster/servers/s4?learner=true', { type: 'add', node: D, becomesVoter: false, replaces: null }],
+  ['POST', '/v1/cluster/servers/s3/replace?with=s4', { type: 'add', node: D, becomesVoter: true, replaces: C }],
+  ['POST', '/v1/cluster/servers/s2/promote', { type: 'promote', node: B }],
+  ['DELETE', '/v1/cluster/servers/s2', { type: 'remove', node: B }],
+  [`DELETE`, `/v1/cluster/servers/${C.slice(0, 8)}`, { type: 'remove', node: C }],
 ] as const;
 
-for (const [method, url, change, isForced] of REQUESTS) {
+for (const [method, url, change] of REQUESTS) {
   test(`${method} ${url} asks for what it says, servers by their ids`, async () => {
     const { call, backend } = cluster();
 
     const { status } = await call(method, url);
 
     assert.equal(status, 200);
-    assert.deepEqual(backend.membershipRequests, [{ type: 'configure', change, isForced }]);
+    assert.deepEqual(backend.membershipRequests, [{ type: 'configure', change }]);
   });
 }
 
@@ -163,4 +163,17 @@ test('where nobody can say what the newest state is, a consistent read is refuse
   assert.equal(reply.status, 503);
   assert.equal(wrong.status, 400);
   assert.equal(at(wrong.json, 'errors.0.field'), 'consistent');
+});
+
+test('a name that the cluster has already is not added again: a lost server is replaced', async () => {
+  const { call, backend } = cluster();
+  backend.knownServers = { ...backend.knownServers, waiting: [{ node: D, name: 's2' }] };
+
+  const lost = await call('POST', '/v1/cluster/servers/s2');
+  const there = await call('POST', '/v1/cluster/servers/s1');
+
+  assert.deepEqual([lost.status, there.status], [409, 409]);
+  assert.match(String(at(lost.json, 'detail')), /carillon cluster replace s2$/);
+  assert.match(String(at(there.json, 'detail')), /'s1' is a server of this cluster already \(aaaaaaaa\)/);
+  assert.deepEqual(backend.membershipRequests, []);
 });

@@ -19,8 +19,8 @@ const READS: 'session' | 'linearizable' = 'linearizable';
  */
 const NOT_FOUND: 'local' | 'linearizable' = 'linearizable';
 
-/** How a node may end whose storage failed. `SIGSEGV` until the end of a thread no longer crashes what LevelDB has begun. */
-export const STORAGE_ENDS: ReadonlySet<number | NodeJS.Signals | null> = new Set([...STORAGE_EXIT_CODES, 'SIGSEGV']);
+/** How a node may end whose storage failed. */
+export const STORAGE_ENDS: ReadonlySet<number | NodeJS.Signals | null> = new Set(STORAGE_EXIT_CODES);
 
 /** Who reads everything once the cluster is at rest: then all servers must say the same, whatever reads promise. */
 export const JUDGE = 'judge';

@@ -37,4 +37,5 @@ export const SOURCES = {
   core: 20,
   reads: 21,
   membership: 22,
+  registers: 23,
 } as const;

@@ -5,6 +5,7 @@ import { Operator, type OperatorCounts } from './operator.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { type ReadCounts, Reads } from './reads.ts';
 import { recover } from './recovery.ts';
+import { Registers } from './registers.ts';
 import { Violation } from './violation.ts';
 import { Workload, type WorkloadCounts } from './workload.ts';
 import { World } from './world.ts';
@@ -47,6 +48,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const operator = new Operator(world);
   const membership = new Membership(world);
   const reads = new Reads(world);
+  const registers = new Registers(world);
   let failure: SimulationReport['failure'] = null;
   try {
     for (const node of world.nodes) node.start();
@@ -55,14 +57,17 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     operator.start();
     membership.start();
     reads.start();
+    registers.start();
     await (virtualMs === undefined ? world.run(() => world.events >= events) : world.runFor(virtualMs));
     faults.isStopped = true;
     operator.isStopped = true;
     workload.isStopped = true;
     membership.isStopped = true;
     reads.isStopped = true;
+    registers.isStopped = true;
     world.calm();
     await recover({ world, workload, operator, membership, reads });
+    registers.judge();
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     failure = { message: error.message, lastLines: world.trace.lastLines() };
