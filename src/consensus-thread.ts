@@ -7,6 +7,7 @@ import { askPromise } from './actors/ask.ts';
 import { WorkerThread } from './actors/worker-thread.ts';
 import type { Self, Timing } from './assembly.ts';
 import { mergePromTexts } from './base/prom-metrics.ts';
+import { untilNoNativeWork } from './base/system-native-work.ts';
 import type { NatsWay } from './nats-wires.ts';
 import { type PlacedConsensus, type Platform, transferLeadership } from './node.ts';
 import { openCurrentState } from './scheduler/snapshot.ts';
@@ -64,7 +65,11 @@ export function consensusThread(options: {
         reader: reader.storage,
         follow: (progress) => reader.follow(progress.storageName),
         transfer: (timeoutMs) => transferLeadership(thread.link.ref('raft'), timeoutMs),
-        stop: () => thread.stop(),
+        async stop() {
+          // What this thread reads with belongs to the other one.
+          await untilNoNativeWork();
+          await thread.stop();
+        },
       } satisfies PlacedConsensus;
     },
     async metricsText(mainText) {

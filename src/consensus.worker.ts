@@ -55,9 +55,6 @@ serveThread<ConsensusThreadConfig>({
       await wires?.close();
     };
   },
-  async abandon() {
-    await disk?.close();
-  },
   async stop() {
     // Nothing may write to a storage that is being closed.
     await stopActors();

@@ -1,7 +1,6 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { CodedError } from '../base/errors.ts';
 import { SystemClock } from '../base/system-clock.ts';
-import { endWithCode } from '../base/system-native-work.ts';
 import type { Log, Metrics } from '../base/telemetry.ts';
 import { describeError } from './ask.ts';
 import { exposeThreadControls } from './comlink-control.ts';
@@ -33,8 +32,6 @@ export interface ThreadHandlers<Config> {
   start(config: Config, system: ActorSystem, link: ThreadLink): void | Promise<void>;
   /** Called before the actors are stopped. */
   stop(): void | Promise<void>;
-  /** After a failure that ends the process: lets go of what must not be torn down with the thread. Notes nothing. */
-  abandon?(): Promise<void>;
 }
 
 /** Makes this worker thread one that `WorkerThread` can start, ask and stop. A `.worker.ts` file calls it once. */
@@ -59,8 +56,9 @@ export function serveThread<Config>(handlers: ThreadHandlers<Config>): void {
         code,
         message: describeError(error),
       } satisfies StopProcessNotice);
-      // In a worker this ends the thread alone; the thread that started it ends the process.
-      endWithCode(1, handlers.abandon?.bind(handlers));
+      // The thread that started this one ends the process. This one stays, halted, for what it has opened may be in use
+      // there; unless nobody ends it.
+      setTimeout(() => process.exit(1), LINGER_MS);
     },
   });
   const link = new ThreadLink({ system, peer: data.peer });
@@ -85,3 +83,6 @@ export function serveThread<Config>(handlers: ThreadHandlers<Config>): void {
     data.controlPort,
   );
 }
+
+/** Longer than the other thread takes to end the process. */
+const LINGER_MS = 2_500;

@@ -127,6 +127,7 @@ export class WorkerThread<Config> {
         });
       }),
       isExpectedToEnd: false,
+      hasBeenEnded: false,
       error: undefined,
       notice: undefined,
     };
@@ -135,6 +136,8 @@ export class WorkerThread<Config> {
     });
     worker.on('message', (notice: StopProcessNotice) => {
       life.notice = notice;
+      // It is as good as ended: its actors are halted.
+      this.#ended(life, 0);
     });
     this.#life = life;
     this.link.attach(life.linkPort);
@@ -147,7 +150,10 @@ export class WorkerThread<Config> {
     if (this.#state === 'new' || this.#state === 'restarting') this.#setState('running');
   }
 
+  /** Once a life. */
   #ended(life: ThreadLife<Config>, exitCode: number): void {
+    if (life.hasBeenEnded) return;
+    life.hasBeenEnded = true;
     const cause = life.notice?.message ?? (life.error === undefined ? `exit code ${exitCode}` : String(life.error));
     const reason = `thread ${this.name} ended: ${cause}`;
     // What the thread said before its end still counts; the exit may overtake it.
@@ -244,6 +250,7 @@ interface ThreadLife<Config> {
   readonly controlPort: MessagePort;
   readonly hasEnded: Promise<void>;
   /** Its end is no failure. */
+  hasBeenEnded: boolean;
   isExpectedToEnd: boolean;
   error: unknown;
   notice: StopProcessNotice | undefined;

@@ -1,9 +1,16 @@
 /**
- * What native add-ons have under way for this thread. Ending a thread, or the process, while LevelDB writes on one of
- * libuv's threads tears down what that write uses: the process would end by SIGSEGV instead of with its exit code. So
- * whoever ends one waits for it first, for a bounded time, since a disk may hang.
+ * What native add-ons have under way for this thread. LevelDB is shared between threads, and belongs to the one that
+ * opened it first: when that one ends, what another one still reads with is gone, and the process ends by SIGSEGV
+ * instead of with its exit code. So whoever ends a thread or the process waits first until nothing is under way, and
+ * nothing new begins meanwhile; for a bounded time, since a disk may hang.
  */
 const underWay = new Set<Promise<unknown>>();
+let isEnding = false;
+
+/** False once the process is about to end. */
+export function mayBeginNativeWork(): boolean {
+  return !isEnding;
+}
 
 export function trackNativeWork<Result>(work: Promise<Result>): Promise<Result> {
   underWay.add(work);
@@ -14,12 +21,19 @@ export function trackNativeWork<Result>(work: Promise<Result>): Promise<Result> 
   return work;
 }
 
-/** Ends the process with `code`; in a worker thread, that thread. Before it does, `letGo` closes what is open. */
-export function endWithCode(code: number, letGo: () => Promise<void> = () => Promise.resolve()): void {
-  const end = (): void => process.exit(code);
-  setTimeout(end, NATIVE_WORK_MS);
-  // A failure to close is one more reason to end.
-  void Promise.allSettled(underWay).then(letGo).then(end, end);
+/** Resolves when nothing is under way in this thread, or after a second. */
+export async function untilNoNativeWork(): Promise<void> {
+  const endMs = performance.now() + NATIVE_WORK_MS;
+  while (underWay.size > 0 && performance.now() < endMs) {
+    const rest = new Promise((resolve) => setTimeout(resolve, endMs - performance.now()));
+    await Promise.race([Promise.allSettled(underWay), rest]);
+  }
+}
+
+/** Ends the process with `code`. */
+export function endWithCode(code: number): void {
+  isEnding = true;
+  void untilNoNativeWork().then(() => process.exit(code));
 }
 
 const NATIVE_WORK_MS = 1_000;

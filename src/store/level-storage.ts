@@ -1,6 +1,6 @@
 import { ClassicLevel, type Snapshot } from 'classic-level';
 import { CodedError } from '../base/errors.ts';
-import { trackNativeWork } from '../base/system-native-work.ts';
+import { mayBeginNativeWork, trackNativeWork } from '../base/system-native-work.ts';
 import { assertBatch, type Row, type ScanRange, type Storage, type StorageSnapshot, type Write } from './storage.ts';
 import { type WaitingBatch, WriteQueue } from './write-queue.ts';
 
@@ -142,7 +142,7 @@ class LevelStorage implements Storage {
   }
 
   #refusal(): CodedError | undefined {
-    return this.#failure ?? (this.#closing !== undefined ? this.#closedError() : undefined);
+    return this.#failure ?? (this.#closing !== undefined || !mayBeginNativeWork() ? this.#closedError() : undefined);
   }
 
   #closedError(): CodedError {
