@@ -175,7 +175,8 @@ class MembershipActor implements Actor<MembershipMessage, MembershipAnswer> {
     const { id, request } = message;
     const answer = (given: MembershipAnswer): void =>
       this.#options.toServer(from, { type: 'membership-answer', id, answer: given });
-    if (this.#leader === this.#options.node) this.#begin(request, answer);
+    // One that has just been elected knows how far the others are before it is ready for anything else.
+    if (this.#leader === this.#options.node || request.type === 'status') this.#begin(request, answer);
     else answer(NO_LEADER);
   }
 
