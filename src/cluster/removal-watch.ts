@@ -9,6 +9,7 @@ export interface RemovalWatchOptions {
   readonly ownIndex: () => number;
   /** Whether that one names this server. */
   readonly isNamed: () => boolean;
+  /** Called once. */
   readonly onRemoved: (error: CodedError) => void;
 }
 
@@ -24,6 +25,7 @@ const CERTAIN_MS = 10_000;
  */
 export function watchRemoval({ presence, clock, ownIndex, isNamed, onRemoved }: RemovalWatchOptions): void {
   let sinceMs: number | null = null;
+  let isTold = false;
   presence.onBeat(() => {
     const nowMs = clock.monotonic();
     if (isNamedByNewest(nowMs)) {
@@ -31,7 +33,8 @@ export function watchRemoval({ presence, clock, ownIndex, isNamed, onRemoved }: 
       return;
     }
     sinceMs ??= nowMs;
-    if (nowMs - sinceMs < CERTAIN_MS) return;
+    if (isTold || nowMs - sinceMs < CERTAIN_MS) return;
+    isTold = true;
     const { nodeName, clusterName } = presence.identity;
     onRemoved(
       new CodedError(
