@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from 'nats';
 import { findNatsServer } from '../test/helpers/nats-server.ts';
 import { ChildGroup } from './child-group.ts';
 import { freePort, MAIN, nodeFlags, pause, type Target } from './harness.ts';
@@ -71,12 +72,28 @@ export async function startServers(): Promise<Servers> {
     group.start('nats', natsCommand);
     for (const name of SERVERS) start(name);
     await servers.leader();
+    await untilAnswersByNats(nats);
     const processes = ['nats', ...SERVERS].map((name) => ({ name, pid: group.get(name).pid }));
     return { ...servers, processes };
   } catch (error) {
     const words = group.words();
     await servers.close();
     throw new Error(`the servers did not start: ${error instanceof Error ? error.message : error}\n${words}`);
+  }
+}
+
+/** Servers join those who answer by NATS a moment after they are ready. */
+async function untilAnswersByNats({ port, token }: Servers['nats']): Promise<void> {
+  const client = await connect({ servers: `127.0.0.1:${port}`, token });
+  try {
+    await until('nobody answers by NATS', () =>
+      client.request(`carillon.${CLUSTER}.api.cluster.leader`, '{}', { timeout: CALL_MS_MAX }).then(
+        () => true,
+        () => undefined,
+      ),
+    );
+  } finally {
+    await client.close();
   }
 }
 

@@ -51,15 +51,15 @@ for (const [what, error, code, hasStack] of [
   ['an internal error', new CodedError('internal', 'the row is gone'), 1, true],
   ['a failed storage', new CodedError('storage-failed', 'the disk is full'), 7, false],
 ] as const) {
-  test(`${what} ends the process with code ${code}, ${hasStack ? 'and the log has its stack' : 'in words only'}`, (t) => {
+  test(`${what} ends the process with code ${code}, ${hasStack ? 'and the log has its stack' : 'in words only'}`, async (t) => {
     const log = new KeptLog();
-    const exit = t.mock.method(process, 'exit', (() => {}) as () => never);
+    const exited = new Promise<unknown>((resolve) => t.mock.method(process, 'exit', resolve as () => never));
 
     stopProcessWith(log)(error, 'raft');
 
     const [line] = log.lines;
     assert.equal(line?.message, `raft failed, the node stops: ${error.message}`);
     assert.equal(line?.fields['stack'], hasStack ? error.stack : undefined);
-    assert.deepEqual(exit.mock.calls[0]?.arguments, [code]);
+    assert.equal(await exited, code);
   });
 }

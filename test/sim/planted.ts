@@ -28,7 +28,9 @@ export async function plantAndRun(mistake: Mistake, events: number, jobs = 1, bu
   try {
     // Inside the project, so that packages are found.
     cpSync(join(built, 'src'), join(folder, 'src'), { recursive: true });
-    cpSync(join(built, 'test', 'sim'), join(folder, 'test', 'sim'), { recursive: true });
+    for (const part of ['sim', 'linearizability']) {
+      cpSync(join(built, 'test', part), join(folder, 'test', part), { recursive: true });
+    }
     plant(join(folder, 'src', mistake.file), mistake);
     const args = [
       '--seeds',
