@@ -25,8 +25,12 @@ export function trackNativeWork<Result>(work: Promise<Result>): Promise<Result> 
 export async function untilNoNativeWork(): Promise<void> {
   const endMs = performance.now() + NATIVE_WORK_MS;
   while (underWay.size > 0 && performance.now() < endMs) {
-    const rest = new Promise((resolve) => setTimeout(resolve, endMs - performance.now()));
+    let timer: NodeJS.Timeout | undefined;
+    const rest = new Promise((resolve) => {
+      timer = setTimeout(resolve, endMs - performance.now());
+    });
     await Promise.race([Promise.allSettled(underWay), rest]);
+    clearTimeout(timer);
   }
 }
 

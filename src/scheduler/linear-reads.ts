@@ -30,3 +30,6 @@ export class LinearReads<Reader> {
 }
 
 const READERS_MAX = 10_000;
+
+/** Raft answers sooner, by its own election timeout; this is for one that does not. */
+export const READ_INDEX_MS = 4_000;

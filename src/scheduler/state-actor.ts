@@ -9,7 +9,7 @@ import type { Entry, RaftAnswer, RaftEvent, RaftRequest, Role } from '../raft/ra
 import { apply } from './apply.ts';
 import { decodeCommand } from './command.ts';
 import type { StateEvent } from './event.ts';
-import { LinearReads } from './linear-reads.ts';
+import { LinearReads, READ_INDEX_MS } from './linear-reads.ts';
 import type { State } from './state.ts';
 
 export type StateMessage =
@@ -84,8 +84,6 @@ export interface StateOptions {
 const FLUSH_EVERY_MS = 25;
 /** Rows that may be ahead of the disk: one flush encodes them all, so this also bounds how long it holds the thread. */
 const UNFLUSHED_ROWS_MAX = 20_000;
-/** Raft answers sooner, by its own election timeout; this is for one that does not. */
-const READ_INDEX_MS = 4_000;
 /** Reads that wait for the disk; where it hangs, those whose askers have given up stay until it answers. */
 const WAITING_MAX = 20_000;
 /** No slice of applying holds up its thread for longer. */

@@ -17,6 +17,7 @@ import { isFinished } from '../jobs/run.ts';
 import type { RaftAnswer, RaftRequest } from '../raft/raft-protocol.ts';
 import type { StateEvent } from './event.ts';
 import type { FinishedRun, Result, Submission } from './intent.ts';
+import { READ_INDEX_MS } from './linear-reads.ts';
 import { finishedRun } from './reader.ts';
 import { Refusals } from './refusals.ts';
 import { requestKey } from './requests.ts';
@@ -106,8 +107,6 @@ const NO_LEADER_MS = 5_000;
 const UNKNOWN_MS = 10_000;
 const RESEND_MS = 1_000;
 const LATER_MS = 30;
-/** Raft answers sooner, by its own election timeout; this is for one that does not. */
-const READ_INDEX_MS = 4_000;
 const BEAT_MS = 50;
 
 export function createSubmissionActor(

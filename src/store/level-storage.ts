@@ -1,8 +1,8 @@
 import { ClassicLevel, type Snapshot } from 'classic-level';
 import { CodedError } from '../base/errors.ts';
 import { mayBeginNativeWork, trackNativeWork } from '../base/system-native-work.ts';
+import { GroupCommit, type WaitingBatch } from './group-commit.ts';
 import { assertBatch, type Row, type ScanRange, type Storage, type StorageSnapshot, type Write } from './storage.ts';
-import { type WaitingBatch, WriteQueue } from './write-queue.ts';
 
 /**
  * Opens the LevelDB in `directory`, making it if it is missing. A second open in this process, from any thread, shares
@@ -28,15 +28,13 @@ export async function openLevelStorage(directory: string): Promise<Storage> {
  */
 class LevelStorage implements Storage {
   readonly #level: ClassicLevel<string, Uint8Array>;
-  readonly #waiting: WriteQueue;
-  #isWriting = false;
+  readonly #commits: GroupCommit;
   #closing: Promise<void> | undefined;
   #failure: CodedError | undefined;
-  #onIdle: (() => void) | undefined;
 
   constructor(level: ClassicLevel<string, Uint8Array>) {
     this.#level = level;
-    this.#waiting = new WriteQueue(level.location);
+    this.#commits = new GroupCommit(level.location, (group) => this.#writeGroup(group));
   }
 
   get(key: string): Uint8Array | undefined {
@@ -55,9 +53,8 @@ class LevelStorage implements Storage {
 
   write(batch: readonly Write[], done: (error: Error | null) => void): void {
     assertBatch(batch);
-    const refusal = this.#refusal() ?? this.#waiting.push(batch, done);
+    const refusal = this.#refusal() ?? this.#commits.write(batch, done);
     if (refusal !== undefined) setImmediate(done, refusal);
-    else if (!this.#isWriting) void this.#writeWaiting();
   }
 
   snapshot(): StorageSnapshot {
@@ -85,23 +82,12 @@ class LevelStorage implements Storage {
   }
 
   async #finish(): Promise<void> {
-    if (this.#isWriting) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    await this.#commits.untilIdle();
     await this.#level.close();
   }
 
-  /** Writes until nothing waits. A `done` that throws is our bug and ends the process as an unhandled rejection. */
-  async #writeWaiting(): Promise<void> {
-    this.#isWriting = true;
-    while (!this.#waiting.isEmpty) {
-      const group = this.#waiting.takeGroup();
-      const error = this.#failure ?? (await this.#writeGroup(group));
-      for (const { done } of group) done(error);
-    }
-    this.#isWriting = false;
-    this.#onIdle?.();
-  }
-
   async #writeGroup(group: readonly WaitingBatch[]): Promise<CodedError | null> {
+    if (this.#failure !== undefined) return this.#failure;
     try {
       // A chained batch goes straight to the binding: an array of operations costs several times as much.
       const chained = this.#level.batch();

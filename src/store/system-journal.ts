@@ -8,6 +8,7 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CodedError } from '../base/errors.ts';
+import { GroupCommit, type WaitingBatch } from './group-commit.ts';
 import type { Journal, JournalDamage } from './journal.ts';
 import type { RowPlace, SegmentIndex } from './segment-index.ts';
 import { encodeRecord, type SegmentOperation } from './segment-record.ts';
@@ -17,7 +18,6 @@ import { assertBatch, type Row, type ScanRange, type StorageSnapshot, type Write
 import { replaySegments } from './system-journal-opening.ts';
 import { SystemSegment } from './system-segment.ts';
 import { syncDirectory } from './system-sync.ts';
-import { type WaitingBatch, WriteQueue } from './write-queue.ts';
 
 export interface SystemJournalOptions {
   /** A segment that has reached this size is followed by another. Default 16 MiB. */
@@ -50,11 +50,9 @@ class SystemJournal implements Journal {
   #bytes: number;
   #sequence: number;
   #headerCrc: number;
-  readonly #waiting: WriteQueue;
-  #isWriting = false;
+  readonly #commits: GroupCommit;
   #failure: CodedError | undefined;
   #closing: Promise<void> | undefined;
-  #onIdle: (() => void) | undefined;
 
   constructor(directory: string, segmentBytes: number, replay: SegmentReplay, segments: SystemSegment[]) {
     this.#directory = directory;
@@ -65,7 +63,7 @@ class SystemJournal implements Journal {
     this.#bytes = segments.reduce((sum, { size }) => sum + size, 0);
     this.#sequence = replay.nextSequence;
     this.#headerCrc = replay.headerCrc;
-    this.#waiting = new WriteQueue(directory);
+    this.#commits = new GroupCommit(directory, (group) => this.#writeGroup(group));
   }
 
   get(key: string): Uint8Array | undefined {
@@ -88,9 +86,8 @@ class SystemJournal implements Journal {
 
   write(batch: readonly Write[], done: (error: Error | null) => void): void {
     assertBatch(batch);
-    const refusal = this.#refusal() ?? this.#waiting.push(batch, done);
+    const refusal = this.#refusal() ?? this.#commits.write(batch, done);
     if (refusal !== undefined) setImmediate(done, refusal);
-    else if (!this.#isWriting) void this.#writeWaiting();
   }
 
   snapshot(): StorageSnapshot {
@@ -121,25 +118,14 @@ class SystemJournal implements Journal {
   }
 
   async #finish(): Promise<void> {
-    if (this.#isWriting) await new Promise<void>((done) => (this.#onIdle = done));
+    await this.#commits.untilIdle();
     OPEN.delete(this.#directory);
     for (const segment of this.#segments) await segment.release();
   }
 
-  /** Writes until nothing waits. A `done` that throws is our bug and ends the process as an unhandled rejection. */
-  async #writeWaiting(): Promise<void> {
-    this.#isWriting = true;
-    while (!this.#waiting.isEmpty) {
-      const group = this.#waiting.takeGroup();
-      const error = this.#failure ?? (await this.#writeGroup(group));
-      for (const { done } of group) done(error);
-    }
-    this.#isWriting = false;
-    this.#onIdle?.();
-  }
-
   /** One record for all: a crash keeps the whole group or nothing of it. */
   async #writeGroup(group: readonly WaitingBatch[]): Promise<CodedError | null> {
+    if (this.#failure !== undefined) return this.#failure;
     try {
       const target = this.#segments[this.#segments.length - 1] as SystemSegment;
       const operations: SegmentOperation[] = group.flatMap(({ batch }) => batch);
