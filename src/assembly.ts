@@ -260,10 +260,10 @@ function lookAtWound({ isWounded, woundText, configurations }: LogStore, node: s
   if (isAlone) {
     throw new CodedError(
       'storage-failed',
-      `${woundText}. But this server votes alone, so nobody has what it lost: restore its data directory from a backup`,
+      `${woundText}. This server votes alone, so nobody has what it lost: restore its data directory from a backup`,
     );
   }
-  log.warn(woundText ?? 'the log is wounded');
+  log.warn(`${woundText}. The log heals from its peers, and this server does not vote until then`);
 }
 
 /** Messages between the actors of one server must not get lost to a full mailbox: their senders bound them. */

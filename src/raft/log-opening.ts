@@ -212,7 +212,7 @@ function misfit({ head, lastIndex }: LogReader, state: SnapshotMeta): string {
 }
 
 function woundText(found: string, kept: string): string {
-  return `raft log: ${found}, although it was acknowledged; ${kept}; the log heals from its peers and the server does not vote until then`;
+  return `raft log: ${found}, although it was acknowledged; ${kept}`;
 }
 
 /** Nothing is left to go by. */
